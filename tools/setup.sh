@@ -33,16 +33,16 @@ else
     set -- python3 python3.11 python3.12 python3.13 python3.14 python
 fi
 if ! find_python "$@"; then
-    say "glassnet needs Python 3.11 or newer with pip, and found none.${seen:+ Seen:$seen}"
-    say "Name one: make PYTHON=/path/to/python3.11 ..."
+    say "glassnet needs Python 3.11 or newer with pip; tried: $*.${seen:+ Found:$seen}"
+    say "Install one, or name it: make demo PYTHON=/path/to/python3.11"
     exit 1
 fi
 
 if [ ! -x "$uv" ] || [ "$("$uv" --version | cut -d' ' -f2)" != "$UV_VERSION" ]; then
     say "fetching uv $UV_VERSION with pip"
     rm -rf .bootstrap
-    if ! "$python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
-        --target .bootstrap "uv==$UV_VERSION"; then
+    if ! PIP_USER=0 "$python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+        --root-user-action ignore --retries 1 --target .bootstrap "uv==$UV_VERSION"; then
         rm -rf .bootstrap
         say "pip could not fetch uv (its reason is above). The first set-up needs the network to reach PyPI"
         say "(or the mirror that pip is configured for); after that everything works offline. Then run it again."
