@@ -1,7 +1,7 @@
 """Statistics of every column of X, read in chunks: never a float copy of all of X.
 
 Whole numbers of eight bits are counted or summed exactly; other numbers are summed in float64. A missing
-value (NaN) is left out of every statistic.
+value (NaN) is left out of every statistic, an infinite one of the moments.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _float_moments(X: Array, rows: Rows | None) -> Moments:
     mean, squares = np.zeros(X.shape[1]), np.zeros(X.shape[1])
     for piece in chunks(X, rows):
         values = piece.astype(np.float64)
-        missing = np.isnan(values)
+        missing = ~np.isfinite(values)
         n = len(values) - missing.sum(axis=0)
         values[missing] = 0
         piece_mean = values.sum(axis=0) / np.maximum(n, 1)
@@ -131,7 +131,7 @@ def value_counts(X: Array, rows: Rows | None = None) -> npt.NDArray[np.int64]:
     >>> value_counts(np.array([[7], [7], [9]], np.uint8))[0, 7:10].tolist()
     [2, 0, 1]
     """
-    from glassnet.data.compiled import count_bytes
+    from glassnet.data.loops import count_bytes
 
     counts = np.zeros((X.shape[1], 256), np.int64)
     for piece in chunks(X, rows):
@@ -140,7 +140,7 @@ def value_counts(X: Array, rows: Rows | None = None) -> npt.NDArray[np.int64]:
 
 
 def quantiles(X: Array, shares: npt.ArrayLike, rows: Rows | None = None) -> Floats:
-    """Quantiles of each column with linear interpolation (Hyndman & Fan 1996, type 7), without missing values.
+    """Quantiles of each column with linear interpolation (Hyndman & Fan 1996, type 7), NaN left out.
 
     Parameters
     ----------
@@ -184,4 +184,5 @@ def _interpolate(at: Floats, count: npt.NDArray[np.int64], kth: Any) -> Floats:
     k = place.astype(np.int64)
     low = np.asarray(kth(k), np.float64)
     high = np.asarray(kth(np.minimum(k + 1, np.maximum(count - 1, 0))), np.float64)
-    return np.asarray(np.where(count > 0, low + (high - low) * (place - k), np.nan))
+    step = np.subtract(high, low, out=np.zeros_like(low), where=high != low)  # two equal infinities: no step
+    return np.asarray(np.where(count > 0, low + step * (place - k), np.nan))

@@ -1,8 +1,4 @@
-"""Loops of the data floor that NumPy cannot do without large temporary arrays, compiled by Numba.
-
-Compiled at first use and cached on disk. Import this module inside the function that needs it: Numba takes
-0.7 s to import.
-"""
+"""Numba twins of the reference loops: the same names, signatures and results."""
 
 from __future__ import annotations
 
@@ -14,12 +10,15 @@ from numba import njit
 
 __all__ = ["count_bytes"]
 
+Bytes = npt.NDArray[np.uint8]
+_jit = njit(cache=True, nogil=True)
+
 _COLUMNS = 64  # 64 columns x 256 counters x 8 bytes stay in the second-level cache
 
 
-@njit(cache=True, nogil=True)
-def count_bytes(X: npt.NDArray[np.uint8], counts: npt.NDArray[Any]) -> None:
-    """Add one to counts[j, X[i, j]] for every element of X."""
+@_jit
+def count_bytes(X: Bytes, counts: npt.NDArray[Any]) -> None:
+    """As `reference.count_bytes`."""
     n, width = X.shape
     for start in range(0, width, _COLUMNS):
         stop = min(width, start + _COLUMNS)
