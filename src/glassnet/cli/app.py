@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -61,6 +62,8 @@ class StderrLog(logging.Handler):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (default: the process's own) and return its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without the sign still gets the results
     logging.captureWarnings(True)
     log = StderrLog(logging.WARNING)
     sources = [logging.getLogger("glassnet"), logging.getLogger("py.warnings")]
