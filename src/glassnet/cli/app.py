@@ -15,6 +15,7 @@ import typer
 from glassnet import __version__
 from glassnet.cli import check, coursework, demo
 from glassnet.cli.options import Session
+from glassnet.cli.say import one_line, say
 from glassnet.errors import GlassnetError
 
 __all__ = ["app", "main"]
@@ -117,11 +118,3 @@ def complain(error: Exception) -> int:
     else:
         say(f"internal error: {type(error).__name__}: {error} (a bug: --debug shows where, please report it)")
     return FAILURE
-
-
-def say(message: str) -> None:
-    print(f"glassnet: {one_line(message)}", file=sys.stderr)
-
-
-def one_line(message: str) -> str:
-    return " ".join(message.split())

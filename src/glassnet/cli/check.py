@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from glassnet.cli.bar import progress_on_stderr
+from glassnet.cli.load import load
 from glassnet.cli.options import SOURCES, Debug, Json, SkipCorrupt
 from glassnet.cli.show import print_findings, print_json
 
@@ -24,11 +25,11 @@ def check(
     Each check says what it measured and what to do. Exit code 1 if one of them is an error.
     """
     from glassnet.data.checks import run_checks
-    from glassnet.data.read import read
     from glassnet.findings import Severity
 
     with progress_on_stderr() as progress:
-        found = run_checks(read(source, skip_corrupt=skip_corrupt, progress=progress), progress=progress)
+        dataset = load(source, skip_corrupt=skip_corrupt, progress=progress)
+        found = run_checks(dataset, progress=progress)
     if json:
         print_json([finding.as_json() for finding in found])
     else:

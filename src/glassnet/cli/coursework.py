@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from glassnet.cli.bar import progress_on_stderr
+from glassnet.cli.load import load
 from glassnet.cli.options import SOURCES, Debug, Json, Out, Seed, SkipCorrupt
 from glassnet.cli.show import finish
 
@@ -45,11 +46,10 @@ def coursework(
     Part 0 looks at the data, 1 is airplane or not without a hidden layer, 2 the same with one, 3 all ten
     classes, 4 compares activations and optimizers. Ctrl-C ends the training and reports what was done.
     """
-    from glassnet.data.read import read
     from glassnet.lab.coursework import run_coursework
 
     with progress_on_stderr() as progress:
-        dataset = read(data, skip_corrupt=skip_corrupt, progress=progress)
+        dataset = load(data, skip_corrupt=skip_corrupt, progress=progress)
         study = run_coursework(
             dataset,
             parts=tuple(sorted(set(part or PARTS))),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from glassnet.cli.say import say
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from glassnet.lab.results import Study
 
 __all__ = ["figures", "finish", "print_findings", "print_json", "print_study"]
+
+STYLES = {"error": "bold red", "warning": "yellow"}
 
 
 def finish(study: Study, out: Path, *, as_json: bool) -> None:
@@ -32,7 +36,7 @@ def finish(study: Study, out: Path, *, as_json: bool) -> None:
     # With --json stdout holds the JSON alone.
     print(f"Report: {written}", file=sys.stderr if as_json else sys.stdout)
     if study.interrupted:
-        print("glassnet: interrupted: the report shows what was done until then", file=sys.stderr)
+        say("interrupted: the report shows what was done until then")
         raise typer.Exit(130)
 
 
@@ -89,8 +93,8 @@ def number(value: float) -> str:
 def stdout_console() -> Console:
     from rich.console import Console
 
-    # Into a file or a pipe there is no width to fit: keep each row on one line.
-    width = None if sys.stdout.isatty() else 160
+    # Into a file or a pipe there is no width to fit: each row stays on one line, for grep.
+    width = None if sys.stdout.isatty() else 2000
     return Console(width=width, markup=False, highlight=False, emoji=False)
 
 
@@ -105,5 +109,5 @@ def print_table(
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i < texts else "right", no_wrap=i >= texts)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*row, style=STYLES.get(row[0]))
     console.print(table)
