@@ -117,8 +117,8 @@ def class_images(dataset: Dataset, rows: Rows | None = None) -> tuple[Bytes, Byt
     Returns
     -------
     mean, std : (C, height, width, channels) uint8, of the first 100 classes
-        means are brightened to the full range where the stored values are smaller; deviations are stretched, for
-        all classes alike, so that the smallest is 0 and the largest 255
+        means are brightened to the full range where the stored values are smaller; deviations are stretched,
+        for all classes alike, so that the smallest is 0 and the largest 255
 
     Examples
     --------
