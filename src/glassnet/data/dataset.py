@@ -43,6 +43,7 @@ class Dataset:
     image : shape of the images, None for tables
     part : (n,) int8, 0 train, 1 validation, 2 test where the source came with a split, else None
     groups : (n,) integer codes of rows that must stay together in a split, else None
+    categories : number of a text column -> names of its categories; X holds their codes 0, 1, ... (missing: NaN)
     name, source : for people: a short name and where the data came from
     fingerprint : hexadecimal hash of the content, "" if not computed
 
@@ -61,6 +62,7 @@ class Dataset:
     image: ImageShape | None = None
     part: npt.NDArray[np.int8] | None = None
     groups: npt.NDArray[np.int64] | None = None
+    categories: dict[int, tuple[str, ...]] = field(default_factory=dict)
     name: str = "data"
     source: str = ""
     fingerprint: str = ""
