@@ -43,7 +43,7 @@ class Dataset:
     image : shape of the images, None for tables
     part : (n,) int8, 0 train, 1 validation, 2 test where the source came with a split, else None
     groups : (n,) integer codes of rows that must stay together in a split, else None
-    categories : number of a text column -> names of its categories; X holds their codes 0, 1, ... (missing: NaN)
+    categories : number of a text column -> names of its categories; X holds codes 0, 1, ... (missing: NaN)
     name, source : for people: a short name and where the data came from
     fingerprint : hexadecimal hash of the content, "" if not computed
 
