@@ -1,0 +1,180 @@
+"""The files of a folder, a zip or a tar, all seen the same way. Nothing is ever extracted to disk by name."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from glassnet.errors import InputError
+
+__all__ = ["ARCHIVES", "Tree", "check_expansion", "decompressed", "open_tree"]
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+
+_IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+_BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile)
+_MAX_RATIO, _SMALL = 100, 10**9  # JPEGs expand 1:1, CSV and sparse images up to 30:1, bombs 1000:1
+
+
+class Tree:
+    """The regular files below one root, by their path with forward slashes."""
+
+    def __init__(self, root: Path, sizes: dict[str, int]) -> None:
+        self.root = root
+        self.sizes = {p: n for p, n in sizes.items() if not _is_clutter(p)}
+
+    def read(self, path: str) -> bytes:
+        """The content of one file."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close what was opened."""
+
+
+class _Folder(Tree):
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, dict(_walk(root)))
+
+    def read(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+
+class _Zip(Tree):
+    def __init__(self, root: Path) -> None:
+        try:
+            self._zip = zipfile.ZipFile(root)
+        except zipfile.BadZipFile as error:
+            raise InputError(f"{root} is not a whole zip file ({error}): copy or download it again") from None
+        members = [m for m in self._zip.infolist() if not m.is_dir()]
+        _check_paths(root, [m.filename for m in members])
+        check_expansion(root, sum(m.file_size for m in members))
+        if any(m.flag_bits & 1 for m in members):
+            raise InputError(f"{root} is encrypted: unpack it and give the folder")
+        super().__init__(root, {m.filename: m.file_size for m in members})
+
+    def read(self, path: str) -> bytes:
+        try:
+            return self._zip.read(path)
+        except (*_BROKEN, NotImplementedError) as error:
+            raise InputError(
+                f"{self.root}: {path} cannot be unpacked ({error}): copy or download it again"
+            ) from None
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+class _Tar(Tree):
+    def __init__(self, root: Path) -> None:
+        self._file = decompressed(root)
+        try:
+            with tarfile.open(fileobj=self._file, mode="r:") as archive:
+                members = [m for m in archive if m.isreg()]
+        except (*_BROKEN, OSError) as error:
+            self._file.close()
+            raise InputError(f"{root} is not a whole tar file ({error}): copy or download it again") from None
+        _check_paths(root, [m.name for m in members])
+        self._place = {m.name: (m.offset_data, m.size) for m in members}
+        super().__init__(root, {m.name: m.size for m in members})
+
+    def read(self, path: str) -> bytes:
+        offset, size = self._place[path]
+        self._file.seek(offset)
+        content = self._file.read(size)
+        if len(content) < size:
+            raise InputError(f"{self.root} ends inside {path}: it is truncated, copy or download it again")
+        return content
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextlib.contextmanager
+def open_tree(root: Path) -> Iterator[Tree]:
+    """The files of a folder or an archive; an unreadable archive is an InputError."""
+    tree: Tree
+    if root.is_dir():
+        tree = _Folder(root)
+    elif zipfile.is_zipfile(root) or root.name.lower().endswith(".zip"):
+        tree = _Zip(root)
+    else:
+        tree = _Tar(root)
+    try:
+        yield tree
+    finally:
+        tree.close()
+
+
+def decompressed(path: Path) -> BinaryIO:
+    """The file as it is behind gzip, bzip2 or xz, seekable; unpacked into a nameless temporary file.
+
+    The kind is told by the first bytes, not by the name. A file that is not compressed is opened as it is.
+    """
+    raw = path.open("rb")
+    magic = raw.read(6)
+    raw.seek(0)
+    packed: BinaryIO
+    if magic[:2] == b"\x1f\x8b":
+        packed = cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+    elif magic[:3] == b"BZh":
+        packed = cast(BinaryIO, bz2.BZ2File(raw))
+    elif magic == b"\xfd7zXZ\x00":
+        packed = cast(BinaryIO, lzma.LZMAFile(raw))
+    else:
+        return raw
+    plain = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - handed to the caller
+    try:
+        with raw, packed:
+            total = 0
+            while block := packed.read(1 << 20):
+                total += len(block)
+                check_expansion(path, total)
+                plain.write(block)
+    except (*_BROKEN, OSError) as error:
+        plain.close()
+        raise InputError(f"{path} cannot be unpacked ({error}): copy or download it again") from None
+    except BaseException:
+        plain.close()
+        raise
+    plain.seek(0)
+    return plain
+
+
+def check_expansion(archive: Path, unpacked: int) -> None:
+    """Refuse an archive whose content is absurdly larger than itself (a "zip bomb")."""
+    packed = max(archive.stat().st_size, 1)
+    if unpacked > _SMALL and unpacked > _MAX_RATIO * packed:
+        raise InputError(
+            f"{archive} would unpack to {unpacked / 1e9:.1f} GB, over {_MAX_RATIO} times its own size: "
+            "refused as a zip bomb; if you trust it, unpack it and give the folder"
+        )
+
+
+def _check_paths(archive: Path, names: list[str]) -> None:
+    for name in names:
+        parts = name.replace("\\", "/").split("/")
+        if not parts[0] or parts[0].endswith(":") or ".." in parts:
+            raise InputError(f"{archive}: the path {name!r} points outside the archive: refused")
+
+
+def _is_clutter(path: str) -> bool:
+    return any(p in _IGNORED or p.startswith(".") for p in path.split("/"))
+
+
+def _walk(root: Path, below: str = "") -> Iterator[tuple[str, int]]:
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), f"{below}{entry.name}/")
+            elif entry.is_file():
+                yield below + entry.name, entry.stat().st_size
