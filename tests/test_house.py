@@ -38,7 +38,7 @@ HOUSE: dict[str, tuple[int, str, str]] = {
     "estimators": (4, "", "numpy scipy sklearn"),
     "lab": (4, "", "numpy scipy sklearn joblib threadpoolctl safetensors pydantic tomli_w"),
     "diagnose": (5, "", "numpy scipy"),
-    "report": (6, "", "numpy jinja2 plotly"),
+    "report": (6, "", "numpy jinja2 plotly PIL"),
     "cli": (7, "", "typer rich"),
     "__main__": (8, "", ""),
     "__init__": (8, "", ""),
