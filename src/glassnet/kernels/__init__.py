@@ -1,1 +1,33 @@
+"""The inner loops of networks, each written twice under the same name.
 
+`reference` is the definition: plain NumPy, to be read. `compiled` holds fused twins made with Numba, and
+falls back to the reference where a twin would not be faster. `GLASSNET_KERNELS=reference` in the
+environment selects the definition for everything; the results agree to rounding (tested pair by pair).
+"""
+
+import os
+
+if os.environ.get("GLASSNET_KERNELS", "compiled") == "reference":
+    from glassnet.kernels.reference import *  # noqa: F403
+else:
+    from glassnet.kernels.compiled import *  # noqa: F403
+
+__all__ = [  # noqa: F405
+    "act_grad",
+    "adagrad",
+    "adam",
+    "batch_norm",
+    "batch_norm_grad",
+    "bias_act",
+    "dropout",
+    "gather",
+    "lion",
+    "momentum",
+    "nadam",
+    "rms_norm",
+    "rms_norm_grad",
+    "rmsprop",
+    "sgd",
+    "sigmoid_cross_entropy",
+    "softmax_cross_entropy",
+]

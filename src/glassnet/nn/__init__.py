@@ -1,1 +1,88 @@
+"""Networks: layers, activations, initialisers, losses, optimizers, schedules, and the gradient check."""
 
+from glassnet.nn.activations import ACTIVATIONS, Activation, activation
+from glassnet.nn.initializers import INITIALIZERS, initializer
+from glassnet.nn.layers import Activate, Dense, Layer, Parameter, Residual
+from glassnet.nn.losses import (
+    LOSSES,
+    Absolute,
+    Custom,
+    Huber,
+    Loss,
+    Poisson,
+    Quantile,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+    Squared,
+    loss,
+)
+from glassnet.nn.network import Network
+from glassnet.nn.noise import Dropout, Noise
+from glassnet.nn.normalization import BatchNorm, LayerNorm, RMSNorm
+from glassnet.nn.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lion,
+    Momentum,
+    NAdam,
+    Nesterov,
+    Optimizer,
+    RAdam,
+    RMSProp,
+    optimizer,
+)
+from glassnet.nn.parametric import ParametricActivation, PReLU, Scale
+from glassnet.nn.schedules import SCHEDULES, Schedule, schedule, warm_up
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "SGD",
+    "Absolute",
+    "Activate",
+    "Activation",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "BatchNorm",
+    "Custom",
+    "Dense",
+    "Dropout",
+    "Huber",
+    "Layer",
+    "LayerNorm",
+    "Lion",
+    "Loss",
+    "Momentum",
+    "NAdam",
+    "Nesterov",
+    "Network",
+    "Noise",
+    "Optimizer",
+    "PReLU",
+    "Parameter",
+    "ParametricActivation",
+    "Poisson",
+    "Quantile",
+    "RAdam",
+    "RMSNorm",
+    "RMSProp",
+    "Residual",
+    "Scale",
+    "Schedule",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+    "Squared",
+    "activation",
+    "initializer",
+    "loss",
+    "optimizer",
+    "schedule",
+    "warm_up",
+]

@@ -1,0 +1,227 @@
+"""Activations: a record of f, its derivative, and the gain its initialisation needs.
+
+To add one: a record here, its scalar twin in `kernels/scalars.py`; the tests find both by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.errors import InputError, unknown_name
+
+__all__ = ["ACTIVATIONS", "Activation", "activation", "custom"]
+
+Array = npt.NDArray[Any]
+Function = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A = f(Z), element by element.
+
+    Parameters
+    ----------
+    name : its name in `ACTIVATIONS`
+    f : Z -> A, any shape
+    df : f' of the *output* A where `from_output`, else of Z (which the layer then keeps)
+    from_output : whether df takes A
+    init : name of the initialiser that keeps the signal's size through this activation
+    """
+
+    name: str
+    f: Function
+    df: Function
+    from_output: bool
+    init: str = "he_normal"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle built-in records by name (their functions may be lambdas)."""
+        if ACTIVATIONS.get(self.name) is self:
+            return activation, (self.name,)
+        return Activation, (self.name, self.f, self.df, self.from_output, self.init)
+
+
+def _sigmoid(Z: Array) -> Array:
+    e = np.exp(-np.abs(Z))  # never overflows
+    return np.asarray(np.where(Z >= 0, 1.0, e) / (1.0 + e))
+
+
+def _gelu_cdf(Z: Array) -> Array:
+    from scipy.special import erf
+
+    return np.asarray(0.5 * (1.0 + erf(Z * 0.7071067811865476)))
+
+
+_C = 0.7978845608028654  # sqrt(2 / pi)
+
+
+def _gelu_tanh_inner(Z: Array) -> Array:
+    return np.tanh(_C * (Z + 0.044715 * Z**3))
+
+
+def _gelu_tanh_df(Z: Array) -> Array:
+    T = _gelu_tanh_inner(Z)
+    return np.asarray(0.5 * (1 + T) + 0.5 * Z * (1 - T * T) * _C * (1 + 3 * 0.044715 * Z * Z))
+
+
+def _silu_df(Z: Array) -> Array:
+    S = _sigmoid(Z)
+    return np.asarray(S * (1 + Z * (1 - S)))
+
+
+def _softplus(Z: Array) -> Array:
+    return np.logaddexp(0, Z)
+
+
+def _mish_df(Z: Array) -> Array:
+    T = np.tanh(_softplus(Z))
+    return np.asarray(T + Z * (1 - T * T) * _sigmoid(Z))
+
+
+_LAMBDA, _ALPHA = 1.0507009873554805, 1.6732632423543772  # SELU's fixed point
+
+#: Every activation by name. Sources: He et al. 2015 (relu's gain), Clevert et al. 2016 (elu), Klambauer
+#: et al. 2017 (selu), Hendrycks & Gimpel 2016 (gelu, silu), Misra 2019 (mish), Howard et al. 2019 (hard_swish).
+ACTIVATIONS: dict[str, Activation] = {
+    a.name: a
+    for a in (
+        Activation("identity", lambda Z: Z, np.ones_like, True, "xavier_normal"),
+        Activation("relu", lambda Z: np.maximum(Z, 0), lambda A: (A > 0).astype(A.dtype), True),
+        Activation(
+            "leaky_relu", lambda Z: np.where(Z > 0, Z, 0.01 * Z), lambda A: np.where(A > 0, 1.0, 0.01), True
+        ),
+        Activation(
+            "elu",
+            lambda Z: np.where(Z > 0, Z, np.expm1(np.minimum(Z, 0))),
+            lambda A: np.where(A > 0, 1, A + 1),
+            True,
+        ),
+        Activation(
+            "selu",
+            lambda Z: _LAMBDA * np.where(Z > 0, Z, _ALPHA * np.expm1(np.minimum(Z, 0))),
+            lambda A: np.where(A > 0, _LAMBDA, A + _LAMBDA * _ALPHA),
+            True,
+            "lecun_normal",
+        ),
+        Activation("sigmoid", _sigmoid, lambda A: A * (1 - A), True, "xavier_normal"),
+        Activation("tanh", np.tanh, lambda A: 1 - A * A, True, "xavier_normal"),
+        Activation("softplus", _softplus, lambda A: -np.expm1(-A), True),
+        Activation(
+            "gelu",
+            lambda Z: Z * _gelu_cdf(Z),
+            lambda Z: _gelu_cdf(Z) + Z * np.exp(-0.5 * Z * Z) * 0.3989422804014327,
+            False,
+        ),
+        Activation("gelu_tanh", lambda Z: 0.5 * Z * (1 + _gelu_tanh_inner(Z)), _gelu_tanh_df, False),
+        Activation("silu", lambda Z: Z * _sigmoid(Z), _silu_df, False),
+        Activation("mish", lambda Z: Z * np.tanh(_softplus(Z)), _mish_df, False),
+        Activation(
+            "hard_sigmoid",
+            lambda Z: np.clip(Z / 6 + 0.5, 0, 1),
+            lambda A: np.where((A > 0) & (A < 1), 1 / 6, 0.0),
+            True,
+            "xavier_normal",
+        ),
+        Activation(
+            "hard_tanh",
+            lambda Z: np.clip(Z, -1, 1),
+            lambda A: ((A > -1) & (A < 1)).astype(A.dtype),
+            True,
+            "xavier_normal",
+        ),
+        Activation(
+            "hard_swish",
+            lambda Z: Z * np.clip(Z / 6 + 0.5, 0, 1),
+            lambda Z: np.where(Z <= -3, 0.0, np.where(Z >= 3, 1.0, Z / 3 + 0.5)),
+            False,
+        ),
+    )
+}
+
+
+def activation(spec: str | Activation | Function | tuple[Function, Function]) -> Activation:
+    """The activation of that name, or one made of a function alone or of a pair (f, f').
+
+    Parameters
+    ----------
+    spec : a name in `ACTIVATIONS`; an Activation; a function of arrays (its derivative is taken
+        numerically); or a pair (f, f') with f' a function of Z, checked against f
+
+    Raises
+    ------
+    InputError : unknown name, or a derivative that is not f's
+
+    Examples
+    --------
+    >>> activation("relu").init
+    'he_normal'
+    >>> import numpy as np
+    >>> square = activation((np.square, lambda Z: 2 * Z))
+    >>> square.df(np.array([3.0])).tolist()
+    [6.0]
+    >>> activation((np.square, lambda Z: 3 * Z))
+    Traceback (most recent call last):
+    ...
+    glassnet.errors.InputError: the derivative of activation 'square' is wrong: at z = ...
+    """
+    if isinstance(spec, Activation):
+        return spec
+    if isinstance(spec, str):
+        if spec not in ACTIVATIONS:
+            raise unknown_name("activation", spec, ACTIVATIONS)
+        return ACTIVATIONS[spec]
+    if callable(spec):
+        return custom(spec)
+    if isinstance(spec, tuple) and len(spec) == 2 and callable(spec[0]) and callable(spec[1]):
+        return custom(*spec)
+    raise InputError(f"an activation is a name, a function or a pair (f, f'), not {spec!r}")
+
+
+def _numeric_derivative(f: Function, Z: Array, h: float) -> Array:
+    return np.asarray((np.asarray(f(Z + h)) - np.asarray(f(Z - h))) / (2 * h))
+
+
+@dataclass(frozen=True)
+class _NumericDerivative:
+    """f' by centred differences in float64; a class, so that networks with it can be pickled."""
+
+    f: Function
+
+    def __call__(self, Z: Array) -> Array:
+        return _numeric_derivative(self.f, Z.astype(np.float64), 1e-5)
+
+
+def custom(f: Function, df: Function | None = None, *, init: str = "he_normal") -> Activation:
+    """Somebody's own activation: f of arrays, element by element, with f' of Z or without.
+
+    Raises
+    ------
+    InputError : f changes the shape, gives no finite numbers on [-4, 4], or df is not its derivative
+    """
+    Z = np.linspace(-4.0, 4.0, 81).reshape(9, 9) + 0.003  # off the places where f may have a kink
+    label = getattr(f, "__name__", type(f).__name__)
+    try:
+        A = np.asarray(f(Z))
+    except Exception as error:
+        raise InputError(f"activation {label!r} fails on an array of shape {Z.shape}: {error}") from error
+    if A.shape != Z.shape:
+        raise InputError(f"activation {label!r} must keep the shape: it turned {Z.shape} into {A.shape}")
+    if not np.isfinite(A).all():
+        bad = float(Z[~np.isfinite(A)][0])
+        raise InputError(f"activation {label!r} is not finite at z = {bad:.2f}")
+    if df is None:
+        return Activation(f"custom {label}", f, _NumericDerivative(f), False, init)
+    claimed, measured = np.broadcast_to(np.asarray(df(Z)), Z.shape), _numeric_derivative(f, Z, 1e-5)
+    wrong = ~(np.abs(claimed - measured) <= 1e-5 * (1 + np.abs(measured)))  # NaN counts as wrong
+    if wrong.any():
+        z, c, m = float(Z[wrong][0]), float(claimed[wrong][0]), float(measured[wrong][0])
+        raise InputError(
+            f"the derivative of activation {label!r} is wrong: at z = {z:.2f} it gives {c:.4g}, "
+            f"but f changes by {m:.4g}; f' must be a function of z"
+        )
+    return Activation(f"custom {label}", f, df, False, init)

@@ -1,0 +1,283 @@
+"""Layers: each one is a description, and two short methods that read like the textbook.
+
+Shapes in comments: B rows of the batch, I inputs, O outputs. A layer owns no memory of its own: the
+network gives it views of `theta` and `grad` (W, b, dW, db ...) and scratch arrays of the batch's size.
+`backward(dA)` may overwrite dA, and returns dX. To add a layer: a class here and an example of it in
+`LAYERS`; the gradient checks find it there.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet import kernels
+from glassnet.errors import InputError
+from glassnet.nn.activations import Activation, Function
+from glassnet.nn.activations import activation as resolve
+from glassnet.nn.initializers import Initializer, initializer
+
+__all__ = ["Activate", "ActivationSpec", "Dense", "Layer", "Parameter", "Residual"]
+
+Array = npt.NDArray[Any]
+ActivationSpec = str | Activation | Function | tuple[Function, Function]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a layer wants to have in `theta` (or in `state`): its name, shape, first values and treatment."""
+
+    name: str
+    shape: tuple[int, ...]
+    start: Callable[[np.random.Generator], Array | float]
+    decay: bool = False  # whether penalties and weight decay touch it
+    lr_factor: float = 1.0
+
+
+class Layer:
+    """Base of all layers: what the network asks of them; the defaults suit a layer without parameters."""
+
+    couples_rows = False  # True if one row's output depends on the other rows of the batch
+    draws = False  # True if it needs random numbers in training
+    needs_dX = True  # False for a first layer: nobody asks for the gradient of the data
+    n_in = n_out = 0
+    rng: np.random.Generator
+
+    def build(self, n_in: int) -> int:
+        """Learn the number of inputs, return the number of outputs."""
+        self.n_in = self.n_out = n_in
+        return self.n_out
+
+    def children(self) -> Sequence[Layer]:
+        return ()
+
+    def parameters(self) -> list[Parameter]:
+        """Trained numbers: attributes `name` (view of theta) and `dname` (view of grad) will be set."""
+        return []
+
+    def statistics(self) -> list[Parameter]:
+        """Numbers that are kept but not trained: attributes `name` (view of state) will be set."""
+        return []
+
+    def scratch(self) -> dict[str, tuple[int, ...]]:
+        """Arrays for each batch: name -> shape of one row."""
+        return {}
+
+    def reserve(self, rows: int, dtype: np.dtype[Any]) -> None:
+        """Allocate scratch for batches of up to `rows` rows."""
+        self._full = {name: np.empty((rows, *shape), dtype) for name, shape in self.scratch().items()}
+        for child in self.children():
+            child.reserve(rows, dtype)
+
+    def use(self, rows: int) -> None:
+        """Set the scratch attributes to views for a batch of exactly `rows` rows."""
+        for name, full in self._full.items():
+            setattr(self, name, full[:rows])
+        for child in self.children():
+            child.use(rows)
+
+    def forward(self, X: Array, train: bool) -> Array:
+        raise NotImplementedError
+
+    def backward(self, dA: Array) -> Array:
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments that describe this layer, for printing and saving."""
+        return {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Scratch memory and views are not part of what a layer is (pickling, copying)."""
+        mine = {*self.scratch(), *(p.name for p in self.statistics()), "_full", "X"} if self.n_in else set()
+        for p in self.parameters() if self.n_in else ():
+            mine |= {p.name, f"d{p.name}"}
+        return {k: v for k, v in self.__dict__.items() if k not in mine}
+
+
+class Dense(Layer):
+    """Z = X W + b, A = f(Z).
+
+    Parameters
+    ----------
+    units : number of outputs O
+    activation : name, function, pair (f, f') or Activation
+    bias : whether there is a b, shape (O,)
+    init : initialiser of W, shape (I, O); None takes the activation's own
+    bias_init : first value of b, or a function of (generator, fan_in, fan_out)
+    ntk : Z = X W / sqrt(I) + b with W ~ N(0, 1) (Jacot et al. 2018): the step size no longer depends on I
+    weight_lr, bias_lr : factors on the learning rate of W and of b
+
+    Examples
+    --------
+    >>> Dense(128, "relu")
+    Dense(units=128, activation='relu')
+    """
+
+    W: Array
+    b: Array
+    dW: Array
+    db: Array
+    Z: Array
+    A: Array
+    dX: Array
+
+    def __init__(
+        self, units: int, activation: ActivationSpec = "identity", *, bias: bool = True,
+        init: str | Initializer | None = None, bias_init: float | Initializer = 0.0, ntk: bool = False,
+        weight_lr: float = 1.0, bias_lr: float = 1.0,
+    ) -> None:  # fmt: skip
+        if units < 1:
+            raise InputError(f"a Dense layer needs at least 1 unit, not {units}")
+        self.units, self.f, self.bias = units, resolve(activation), bias
+        self.init = init if init is not None else ("standard_normal" if ntk else self.f.init)
+        initializer(self.init)  # an unknown name is an error here, not at the first use
+        self.bias_init, self.ntk, self.weight_lr, self.bias_lr = bias_init, ntk, weight_lr, bias_lr
+
+    def build(self, n_in: int) -> int:
+        self.n_in, self.n_out = n_in, self.units
+        self.gain = 1.0 / np.sqrt(n_in) if self.ntk else 1.0
+        return self.n_out
+
+    def parameters(self) -> list[Parameter]:
+        I, O = self.n_in, self.n_out  # noqa: E741 (the textbook's letters)
+
+        def start_bias(rng: np.random.Generator) -> Array | float:
+            return self.bias_init(rng, I, O) if callable(self.bias_init) else self.bias_init
+
+        W = Parameter("W", (I, O), lambda rng: initializer(self.init)(rng, I, O), True, self.weight_lr)
+        return [W, Parameter("b", (O,), start_bias, False, self.bias_lr)] if self.bias else [W]
+
+    def scratch(self) -> dict[str, tuple[int, ...]]:
+        wanted: dict[str, tuple[int, ...]] = {"Z": (self.n_out,)}
+        if not self.f.from_output:
+            wanted["A"] = (self.n_out,)  # f' needs Z, so A must not overwrite it
+        if self.needs_dX:
+            wanted["dX"] = (self.n_in,)
+        return wanted
+
+    def use(self, rows: int) -> None:
+        super().use(rows)
+        if self.f.from_output:
+            self.A = self.Z
+        if not self.bias:
+            self.b, self.db = np.zeros(self.n_out, self.Z.dtype), np.empty(self.n_out, self.Z.dtype)
+
+    def forward(self, X: Array, train: bool) -> Array:
+        self.X = X  # (B, I)
+        np.matmul(X, self.W, out=self.Z)  # (B, O)
+        if self.ntk:
+            self.Z *= self.gain
+        kernels.bias_act(self.Z, self.b, self.f, self.A)  # (B, O)
+        return self.A
+
+    def backward(self, dA: Array) -> Array:
+        kernels.act_grad(
+            dA, self.A if self.f.from_output else self.Z, self.f, self.db
+        )  # dA is dZ now: (B, O)
+        if self.ntk:
+            dA *= self.gain
+        np.matmul(self.X.T, dA, out=self.dW)  # (I, O)
+        if self.needs_dX:
+            np.matmul(dA, self.W.T, out=self.dX)  # (B, I)
+            return self.dX
+        return dA
+
+    def settings(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"units": self.units, "activation": self.f.name}
+        if self.init != self.f.init and not self.ntk:
+            told["init"] = self.init
+        plain = {"bias": True, "bias_init": 0.0, "ntk": False, "weight_lr": 1.0, "bias_lr": 1.0}
+        return told | {k: getattr(self, k) for k, v in plain.items() if getattr(self, k) != v}
+
+
+class Activate(Layer):
+    """A = f(X): an activation on its own, for behind a normalisation."""
+
+    A: Array
+    Z: Array
+
+    def __init__(self, activation: ActivationSpec) -> None:
+        self.f = resolve(activation)
+
+    def scratch(self) -> dict[str, tuple[int, ...]]:
+        return {"A": (self.n_in,), "Z": (self.n_in,)}
+
+    def use(self, rows: int) -> None:
+        super().use(rows)
+        self.none, self.unused = np.zeros(self.n_in, self.A.dtype), np.empty(self.n_in, self.A.dtype)
+
+    def forward(self, X: Array, train: bool) -> Array:
+        np.copyto(self.Z, X)  # (B, O)
+        kernels.bias_act(self.Z, self.none, self.f, self.A)
+        return self.A
+
+    def backward(self, dA: Array) -> Array:
+        kernels.act_grad(dA, self.A if self.f.from_output else self.Z, self.f, self.unused)
+        return dA  # (B, O)
+
+    def settings(self) -> dict[str, Any]:
+        return {"activation": self.f.name}
+
+
+class Residual(Layer):
+    """A = X + g(X), where g is a list of layers with as many outputs as inputs (He et al. 2016).
+
+    A pre-norm bottleneck, x + W2 f(W1 norm(x)):
+
+    >>> Residual(Dense(512, "gelu"), Dense(128))
+    Residual(Dense(units=512, activation='gelu'), Dense(units=128, activation='identity'))
+    """
+
+    Y: Array
+    dY: Array
+
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise InputError("a Residual block needs at least one layer")
+        self.layers = [copy.deepcopy(layer) for layer in layers]
+
+    @property
+    def couples_rows(self) -> bool:  # type: ignore[override]
+        return any(layer.couples_rows for layer in self.layers)
+
+    def build(self, n_in: int) -> int:
+        self.n_in = width = n_in
+        for layer in self.layers:
+            width = layer.build(width)
+        if width != n_in:
+            raise InputError(
+                f"a Residual block must end as wide as it starts: {n_in} inputs, {width} outputs"
+            )
+        self.n_out = n_in
+        return n_in
+
+    def children(self) -> Sequence[Layer]:
+        return self.layers
+
+    def scratch(self) -> dict[str, tuple[int, ...]]:
+        return {"Y": (self.n_in,), "dY": (self.n_in,)}
+
+    def forward(self, X: Array, train: bool) -> Array:
+        A = X
+        for layer in self.layers:
+            A = layer.forward(A, train)
+        return np.add(X, A, out=self.Y)  # (B, O)
+
+    def backward(self, dA: Array) -> Array:
+        np.copyto(self.dY, dA)  # the inner layers overwrite theirs; the outer path keeps dA
+        dG = self.dY
+        for layer in reversed(self.layers):
+            dG = layer.backward(dG)
+        dA += dG
+        return dA  # (B, I)
+
+    def __repr__(self) -> str:
+        return f"Residual({', '.join(map(repr, self.layers))})"

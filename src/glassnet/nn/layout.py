@@ -1,0 +1,62 @@
+"""Where each parameter lives in the flat vectors: alike ones side by side, decayed ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from glassnet.nn.layers import Layer, Parameter
+
+__all__ = ["Segment", "Slot", "family", "lay_out", "segments", "total"]
+
+
+class Slot(NamedTuple):
+    """One parameter of one layer and its place in the flat vector."""
+
+    layer: Layer
+    parameter: Parameter
+    where: slice
+
+
+class Segment(NamedTuple):
+    """A stretch of theta whose parameters are treated alike."""
+
+    where: slice
+    decay: bool
+    lr_factor: float
+
+
+def family(layer: Layer) -> Iterator[Layer]:
+    """The layer itself and all layers inside it."""
+    yield layer
+    for child in layer.children():
+        yield from family(child)
+
+
+def lay_out(wanted: list[tuple[Layer, Parameter]]) -> list[Slot]:
+    """Places for these parameters: decayed first, then by learning rate factor, else in their order."""
+    slots: list[Slot] = []
+    start = 0
+    for layer, p in sorted(wanted, key=lambda item: (not item[1].decay, item[1].lr_factor)):
+        size = int(np.prod(p.shape))
+        slots.append(Slot(layer, p, slice(start, start + size)))
+        start += size
+    return slots
+
+
+def total(slots: list[Slot]) -> int:
+    """Length of the flat vector."""
+    return slots[-1].where.stop if slots else 0
+
+
+def segments(slots: list[Slot]) -> list[Segment]:
+    """Neighbours that are treated alike, joined."""
+    joined: list[Segment] = []
+    for _, p, where in slots:
+        if joined and (joined[-1].decay, joined[-1].lr_factor) == (p.decay, p.lr_factor):
+            joined[-1] = joined[-1]._replace(where=slice(joined[-1].where.start, where.stop))
+        else:
+            joined.append(Segment(where, p.decay, p.lr_factor))
+    return joined

@@ -1,0 +1,188 @@
+"""The network: layers in a row over one flat vector of parameters and one flat gradient."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.errors import InputError
+from glassnet.nn.layers import Layer
+from glassnet.nn.layout import family, lay_out, segments, total
+from glassnet.nn.losses import ONE, Loss
+from glassnet.nn.losses import loss as resolve_loss
+from glassnet.seeds import stream
+
+__all__ = ["Network"]
+
+Array = npt.NDArray[Any]
+CHUNK_VALUES = 2**22  # input values at a time: 16 MiB of float32, so that memory does not grow with n
+
+
+class Network:
+    """Layers in a row, their parameters as one flat vector, and a loss at the end.
+
+    Parameters
+    ----------
+    layers : descriptions of the layers (copied); the last one is linear, the loss owns the link
+    n_inputs : features of a row
+    loss : name in `LOSSES` or a Loss
+    dtype : "float32" or "float64"
+    seed : of the first weights and of dropout
+
+    Attributes
+    ----------
+    theta, grad : (P,) all parameters and their gradient; W, b, dW, db of the layers are views of them
+    state : numbers that are kept but not trained (BatchNorm's running averages)
+    segments : stretches of theta with equal treatment, decayed parameters first
+
+    Examples
+    --------
+    >>> from glassnet.nn import Dense
+    >>> net = Network([Dense(3, "relu"), Dense(2)], n_inputs=4)
+    >>> net.n_parameters, net.predict(np.zeros((1, 4))).tolist()
+    (23, [[0.5, 0.5]])
+    """
+
+    def __init__(
+        self, layers: Sequence[Layer], n_inputs: int, loss: str | Loss = "softmax_cross_entropy", *,
+        dtype: npt.DTypeLike = "float32", seed: int = 0,
+    ) -> None:  # fmt: skip
+        if not layers:
+            raise InputError("a network needs at least one layer")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise InputError(f"dtype must be float32 or float64, not {np.dtype(dtype)}")
+        self.layers = [copy.deepcopy(layer) for layer in layers]
+        self.n_inputs, self.loss, self.dtype, self.seed = n_inputs, resolve_loss(loss), np.dtype(dtype), seed
+        width = n_inputs
+        for layer in self.layers:
+            width = layer.build(width)
+        self.n_outputs = width
+        trained = [i for i, layer in enumerate(self.layers) if any(lay.parameters() for lay in family(layer))]
+        self.first = trained[0] if trained else len(self.layers)  # backward stops here
+        if trained:
+            self.layers[self.first].needs_dX = False
+        self.couples_rows = any(layer.couples_rows for layer in self.layers)
+        self._lay_out()
+        self.theta, self.grad = np.zeros((2, total(self.slots)), self.dtype)
+        self.state = np.zeros(total(self.statistics), self.dtype)
+        self._bind()
+        self.initialize(seed)
+
+    def every_layer(self) -> Iterator[Layer]:
+        """All layers, also those inside residual blocks."""
+        for layer in self.layers:
+            yield from family(layer)
+
+    def _lay_out(self) -> None:
+        """Decide where each parameter lives in theta, and each statistic in state."""
+        layers = list(self.every_layer())
+        self.slots = lay_out([(lay, p) for lay in layers for p in lay.parameters()])
+        self.statistics = lay_out([(lay, p) for lay in layers for p in lay.statistics()])
+        self.segments = segments(self.slots)
+        self.capacity = self.rows = 0
+
+    def _bind(self) -> None:
+        """Give the layers their views of theta, grad and state."""
+        for layer, p, where in self.slots:
+            setattr(layer, p.name, self.theta[where].reshape(p.shape))
+            setattr(layer, f"d{p.name}", self.grad[where].reshape(p.shape))
+        for layer, p, where in self.statistics:
+            setattr(layer, p.name, self.state[where].reshape(p.shape))
+
+    def initialize(self, seed: int) -> None:
+        """Draw the first weights again: each layer from its own stream of the seed."""
+        number = {id(layer): i for i, layer in enumerate(self.every_layer())}
+        rngs = [stream(seed, "init", i) for i in number.values()]
+        for flat, slots in ((self.theta, self.slots), (self.state, self.statistics)):
+            for layer, p, where in slots:
+                flat[where] = np.ravel(p.start(rngs[number[id(layer)]]))
+        for i, layer in enumerate(self.every_layer()):
+            layer.rng = stream(seed, "dropout", i)
+
+    def reserve(self, rows: int) -> None:
+        """Make room for batches of up to `rows` rows; nothing is allocated after that."""
+        if rows > self.capacity:
+            for layer in self.layers:
+                layer.reserve(rows, self.dtype)
+            self._dZ = np.empty((rows, self.n_outputs), self.dtype)
+            self.capacity, self.rows = rows, 0
+
+    def _use(self, rows: int) -> None:
+        self.reserve(rows)
+        for layer in self.layers:
+            layer.use(rows)
+        self.rows, self.dZ = rows, self._dZ[:rows]
+
+    def forward(self, X: Array, train: bool = False) -> Array:
+        """Outputs (logits) of one batch, (B, n_outputs): valid until the next call."""
+        if len(X) != self.rows:
+            self._use(len(X))
+        A = X
+        for layer in self.layers:
+            A = layer.forward(A, train)
+        self.outputs = A
+        return A
+
+    def gradient(self, X: Array, y: Array, w: Array = ONE, scale: float | None = None) -> float:
+        """Loss of one batch; `grad` becomes its gradient by theta.
+
+        Parameters
+        ----------
+        X : (B, n_inputs) of the network's dtype
+        y : targets as `loss.targets` gives them
+        w : (B,) weights or (1,) for all alike
+        scale : factor on loss and gradient; None takes 1 / sum of the weights
+        """
+        Z = self.forward(X, train=True)  # (B, K)
+        if scale is None:
+            scale = 1.0 / (float(w.sum()) if len(w) > 1 else len(X) * float(w[0]))
+        value = self.loss.gradient(Z, y, w, scale, self.dZ)
+        self.backward(self.dZ)
+        return value
+
+    def chunks(self, n_rows: int) -> Iterator[slice]:
+        """Cut rows into pieces that fit the scratch memory worth keeping."""
+        size = max(32, CHUNK_VALUES // self.n_inputs)
+        for start in range(0, n_rows, size):
+            yield slice(start, min(start + size, n_rows))
+
+    def backward(self, dZ: Array) -> None:
+        """Send the gradient of the outputs back through the layers; fills `grad`."""
+        dA = dZ
+        for layer in reversed(self.layers[self.first :]):
+            dA = layer.backward(dA)
+
+    def logits(self, X: Array) -> Array:
+        """Outputs before the link for any number of rows, shape (n, n_outputs); chunk by chunk."""
+        if X.ndim != 2 or X.shape[1] != self.n_inputs:
+            raise InputError(f"X has shape {X.shape}, but this network takes (rows, {self.n_inputs})")
+        Z = np.empty((len(X), self.n_outputs), self.dtype)
+        for rows in self.chunks(len(X)):
+            Z[rows] = self.forward(np.ascontiguousarray(X[rows], dtype=self.dtype))
+        return Z
+
+    def predict(self, X: Array) -> Array:
+        """Predictions through the loss's link: probabilities or values, shape (n, n_outputs)."""
+        return self.loss.link(self.logits(X))
+
+    @property
+    def n_parameters(self) -> int:
+        return len(self.theta)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(map(repr, self.layers))
+        return f"Network([{inside}], n_inputs={self.n_inputs}, loss={self.loss!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What makes the network: not its scratch memory, nor what can be derived."""
+        derived = ("dZ", "_dZ", "outputs", "slots", "statistics", "segments", "capacity", "rows")
+        return {k: v for k, v in self.__dict__.items() if k not in derived}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__dict__.update(saved)
+        self._lay_out()
+        self._bind()

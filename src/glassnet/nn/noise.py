@@ -1,0 +1,79 @@
+"""Layers that disturb their inputs in training and pass them on in evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from glassnet import kernels
+from glassnet.errors import InputError
+from glassnet.nn.layers import Layer
+
+__all__ = ["Dropout", "Noise"]
+
+Array = npt.NDArray[Any]
+
+
+class Dropout(Layer):
+    """Set a share of the inputs to 0 in training and scale the rest up; do nothing in evaluation.
+
+    Inverted dropout (Srivastava et al. 2014): A = X * mask, mask = (U >= rate) / (1 - rate).
+    """
+
+    U: Array
+    mask: Array
+    A: Array
+    draws = True
+
+    def __init__(self, rate: float) -> None:
+        if not 0 <= rate < 1:
+            raise InputError(f"dropout rate must be in [0, 1), not {rate}")
+        self.rate = rate
+
+    def scratch(self) -> dict[str, tuple[int, ...]]:
+        return {"U": (self.n_in,), "mask": (self.n_in,), "A": (self.n_in,)}
+
+    def forward(self, X: Array, train: bool) -> Array:
+        if not train or self.rate == 0:
+            return X
+        self.rng.random(dtype=self.U.dtype, out=self.U)  # (B, I) uniform in [0, 1)
+        kernels.dropout(X, self.U, self.rate, self.mask, self.A)
+        return self.A
+
+    def backward(self, dA: Array) -> Array:
+        if self.rate > 0:
+            dA *= self.mask
+        return dA
+
+    def settings(self) -> dict[str, Any]:
+        return {"rate": self.rate}
+
+
+class Noise(Layer):
+    """Add N(0, std²) to every input in training; do nothing in evaluation (Bishop 1995)."""
+
+    N: Array
+    draws = True
+
+    def __init__(self, std: float) -> None:
+        if std < 0:
+            raise InputError(f"the standard deviation of noise must not be negative: {std}")
+        self.std = std
+
+    def scratch(self) -> dict[str, tuple[int, ...]]:
+        return {"N": (self.n_in,)}
+
+    def forward(self, X: Array, train: bool) -> Array:
+        if not train or self.std == 0:
+            return X
+        self.rng.standard_normal(dtype=self.N.dtype, out=self.N)  # (B, I)
+        self.N *= self.std
+        self.N += X
+        return self.N
+
+    def backward(self, dA: Array) -> Array:
+        return dA
+
+    def settings(self) -> dict[str, Any]:
+        return {"std": self.std}

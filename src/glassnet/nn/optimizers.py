@@ -1,0 +1,299 @@
+"""Optimizers: what to do with a gradient. Each is one fused pass over the flat vector `theta`.
+
+In the formulas g is the gradient, lr the learning rate, t the number of the step from 1, and all
+operations are element by element. `weight_decay` is decoupled everywhere (Loshchilov & Hutter 2019):
+theta shrinks by the factor 1 - lr * weight_decay, weights only, never biases or norms.
+To add one: a class with `moments` and `update`, its name in `OPTIMIZERS`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet import kernels
+from glassnet.errors import InputError, unknown_name
+from glassnet.nn.network import Network
+
+__all__ = [
+    "OPTIMIZERS",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Momentum",
+    "NAdam",
+    "Nesterov",
+    "Optimizer",
+    "RAdam",
+    "RMSProp",
+    "optimizer",
+]
+
+Array = npt.NDArray[Any]
+
+
+class Optimizer:
+    """Base of all optimizers: keeps the moments, walks over the segments of theta.
+
+    Parameters
+    ----------
+    lr : learning rate, > 0; a schedule multiplies it
+    weight_decay : decoupled decay of the weights, >= 0
+    """
+
+    moments: ClassVar[tuple[str, ...]] = ()  # names of the vectors it keeps, as long as theta
+
+    def __init__(self, lr: float, weight_decay: float = 0.0) -> None:
+        if not (lr > 0 and math.isfinite(lr)):
+            raise InputError(f"the learning rate must be a positive number, not {lr}")
+        if weight_decay < 0:
+            raise InputError(f"weight_decay must not be negative: {weight_decay}")
+        self.lr, self.weight_decay = lr, weight_decay
+        self.t = 0
+
+    def start(self, network: Network) -> None:
+        """Begin with this network: step count and moments at zero."""
+        self.t = 0
+        self.state = {name: np.zeros_like(network.theta) for name in self.moments}
+        self._bind(network)
+
+    def _bind(self, network: Network) -> None:
+        """Views for each segment; segments that this optimizer treats alike are joined."""
+        stretches: list[tuple[slice, float, float]] = []
+        for where, decays, factor in network.segments:
+            decay = self.weight_decay if decays else 0.0
+            if stretches and stretches[-1][1:] == (factor, decay):
+                where = slice(stretches.pop()[0].start, where.stop)
+            stretches.append((where, factor, decay))
+        self._parts = [
+            (network.theta[w], network.grad[w], [self.state[m][w] for m in self.moments], factor, decay)
+            for w, factor, decay in stretches
+        ]
+
+    def step(self, factor: float = 1.0) -> None:
+        """One update of theta from grad, with the learning rate lr * factor."""
+        self.t += 1
+        for theta, grad, moments, lr_factor, weight_decay in self._parts:
+            lr = self.lr * factor * lr_factor
+            self.update(theta, grad, moments, lr, lr * weight_decay)
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        raise NotImplementedError
+
+    def restore(self, network: Network, t: int, state: dict[str, Array]) -> None:
+        """Go on where a checkpoint was made."""
+        self.start(network)
+        self.t = t
+        for name in self.moments:
+            self.state[name][:] = state[name]
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments it was made with."""
+        return {k: v for k, v in vars(self).items() if k not in ("t", "state") and not k.startswith("_")}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_parts"}  # views; `restore` makes them again
+
+
+def _check_share(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise InputError(f"{name} must be in [0, 1), not {value}")
+
+
+class SGD(Optimizer):
+    """theta -= lr g (Robbins & Monro 1951).
+
+    >>> from glassnet.nn import Dense
+    >>> net = Network([Dense(1, init="zeros")], 1, "squared", dtype="float64")
+    >>> sgd = SGD(lr=0.1)
+    >>> sgd.start(net)
+    >>> net.grad[:] = [1.0, -2.0]
+    >>> sgd.step()
+    >>> net.theta.tolist()
+    [-0.1, 0.2]
+    """
+
+    def __init__(self, lr: float = 0.01, weight_decay: float = 0.0) -> None:
+        super().__init__(lr, weight_decay)
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        kernels.sgd(theta, grad, lr, decay)
+
+
+class Momentum(Optimizer):
+    """v = mu v - lr g; theta += v (Polyak 1964)."""
+
+    moments = ("velocity",)
+    nesterov: ClassVar[bool] = False
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
+        super().__init__(lr, weight_decay)
+        _check_share(momentum=momentum)
+        self.momentum = momentum
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        kernels.momentum(theta, grad, moments[0], lr, self.momentum, self.nesterov, decay)
+
+
+class Nesterov(Momentum):
+    """v = mu v - lr g; theta += mu v - lr g (Nesterov 1983, in Sutskever et al.'s form 2013)."""
+
+    nesterov = True
+
+
+class Adagrad(Optimizer):
+    """s += g²; theta -= lr g / (sqrt(s) + eps) (Duchi et al. 2011)."""
+
+    moments = ("squares",)
+
+    def __init__(self, lr: float = 0.01, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
+        super().__init__(lr, weight_decay)
+        self.eps = eps
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        kernels.adagrad(theta, grad, moments[0], lr, self.eps, decay)
+
+
+class RMSProp(Optimizer):
+    """s = rho s + (1 - rho) g²; theta -= lr g / (sqrt(s) + eps) (Hinton, lecture 6e, 2012)."""
+
+    moments = ("squares",)
+
+    def __init__(
+        self, lr: float = 0.001, rho: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(lr, weight_decay)
+        _check_share(rho=rho)
+        self.rho, self.eps = rho, eps
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        kernels.rmsprop(theta, grad, moments[0], lr, self.rho, self.eps, decay)
+
+
+class Adam(Optimizer):
+    """m, v: moving means of g, g²; theta -= lr mhat / (sqrt(vhat) + eps) (Kingma & Ba 2015).
+
+    m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g² start at zero, which
+    mhat = m / (1 - beta1^t), vhat = v / (1 - beta2^t) correct: t advances with every step.
+    """
+
+    moments = ("mean", "square")
+
+    def __init__(
+        self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(lr, weight_decay)
+        _check_share(beta1=beta1, beta2=beta2)
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        m, v = moments
+        c1, c2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
+        kernels.adam(theta, grad, m, v, lr, self.beta1, self.beta2, self.eps, c1, c2, decay)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay, 0.01 unless told otherwise (Loshchilov & Hutter 2019)."""
+
+    def __init__(
+        self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:  # fmt: skip
+        super().__init__(lr, beta1, beta2, eps, weight_decay)
+
+
+class RAdam(Adam):
+    """Adam that waits for its second moment to be trustworthy (Liu et al. 2020).
+
+    rho = r - 2 t beta2^t / (1 - beta2^t) with r = 2 / (1 - beta2) - 1. While rho <= 5: theta -= lr mhat.
+    After that Adam's step times sqrt((rho - 4)(rho - 2) r / ((r - 4)(r - 2) rho)).
+    """
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        c1, c2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
+        r = 2.0 / (1.0 - self.beta2) - 1.0
+        rho = r - 2.0 * self.t * (1.0 - c2) / c2
+        if rho > 5:
+            lr *= math.sqrt((rho - 4) * (rho - 2) * r / ((r - 4) * (r - 2) * rho))
+        else:
+            c2 = math.inf
+        m, v = moments
+        kernels.adam(theta, grad, m, v, lr, self.beta1, self.beta2, self.eps, c1, c2, decay)
+
+
+class NAdam(Adam):
+    """Adam with Nesterov's look-ahead (Dozat 2016).
+
+    With mu_t = beta1 (1 - 0.5 * 0.96^(0.004 t)) and M_t = mu_1 ... mu_t:
+    theta -= lr (mu_{t+1} m / (1 - M_{t+1}) + (1 - mu_t) g / (1 - M_t)) / (sqrt(vhat) + eps).
+    """
+
+    def _mu(self, t: int) -> float:
+        return float(self.beta1 * (1.0 - 0.5 * 0.96 ** (0.004 * t)))
+
+    def start(self, network: Network) -> None:
+        super().start(network)
+        self._product, self._product_t = 1.0, 0
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        while self._product_t < self.t:  # once a step, also after `restore`; not once a segment
+            self._product_t += 1
+            self._product *= self._mu(self._product_t)
+        now, ahead = self._mu(self.t), self._mu(self.t + 1)
+        cm, cg = ahead / (1.0 - self._product * ahead), (1.0 - now) / (1.0 - self._product)
+        c2 = 1.0 - self.beta2**self.t
+        m, v = moments
+        kernels.nadam(theta, grad, m, v, lr, self.beta1, self.beta2, self.eps, cm, cg, c2, decay)
+
+
+class Lion(Optimizer):
+    """theta -= lr sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g (Chen et al. 2023)."""
+
+    moments = ("mean",)
+
+    def __init__(
+        self, lr: float = 1e-4, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(lr, weight_decay)
+        _check_share(beta1=beta1, beta2=beta2)
+        self.beta1, self.beta2 = beta1, beta2
+
+    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        kernels.lion(theta, grad, moments[0], lr, self.beta1, self.beta2, decay)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adagrad": Adagrad,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+    "nadam": NAdam,
+    "radam": RAdam,
+    "lion": Lion,
+}
+
+
+def optimizer(spec: str | Optimizer, **settings: Any) -> Optimizer:
+    """The optimizer of that name with its settings, or the Optimizer itself.
+
+    >>> optimizer("momentum", lr=0.1)
+    Momentum(lr=0.1, weight_decay=0.0, momentum=0.9)
+    """
+    if isinstance(spec, Optimizer):
+        return spec
+    if spec not in OPTIMIZERS:
+        raise unknown_name("optimizer", spec, OPTIMIZERS)
+    return OPTIMIZERS[spec](**settings)

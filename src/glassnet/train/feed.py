@@ -1,0 +1,142 @@
+"""The feed: rows of stored data on their way into a network, scaled and converted batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet import kernels
+from glassnet.errors import InputError
+from glassnet.nn.losses import ONE
+from glassnet.nn.network import Network
+
+__all__ = ["AffineScaling", "Augment", "Feed"]
+
+Array = npt.NDArray[Any]
+#: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead
+Augment = Callable[[Array, np.random.Generator], Array]
+
+
+class AffineScaling(Protocol):
+    """x * scale + shift, each of shape () or (n_features,), as `data.Scaling` has them."""
+
+    @property
+    def scale(self) -> Array: ...
+    @property
+    def shift(self) -> Array: ...
+
+
+class Feed:
+    """Rows of X, y and weights in the form a network takes; the stored data stays as it is.
+
+    Parameters
+    ----------
+    network : the network that will be fed: its dtype, inputs and loss decide the form
+    X : (n, n_inputs) uint8, integers or floats, dense (also a read-only memory map) or a SciPy sparse
+        matrix; only the rows of one batch at a time are ever converted
+    y : targets as the network's loss takes them: class codes (n,), one-hot (n, C), or values
+    sample_weight : (n,) non-negative weights, or None
+    scaling : applied to the rows of each batch; None for data that is ready
+    augment : changes the stored rows of each batch before the scaling (training only)
+    rows : (m,) the row numbers that take part; None for all
+
+    Raises
+    ------
+    InputError : shapes that do not fit, NaN or infinity (row and column named), no rows
+    """
+
+    def __init__(
+        self, network: Network, X: Array, y: Array, *, sample_weight: Array | None = None,
+        scaling: AffineScaling | None = None, augment: Augment | None = None, rows: Array | None = None,
+    ) -> None:  # fmt: skip
+        self.sparse = not isinstance(X, np.ndarray) and hasattr(X, "tocsr")
+        self.X: Any = X.tocsr() if self.sparse else np.asarray(X)  # type: ignore[attr-defined]
+        if self.X.ndim != 2 or self.X.shape[1] != network.n_inputs:
+            raise InputError(f"X has shape {self.X.shape}, but this network takes (rows, {network.n_inputs})")
+        y = np.asarray(y)
+        if y.ndim == 0 or len(y) != self.X.shape[0]:
+            raise InputError(f"X has {self.X.shape[0]} rows but y has shape {y.shape}")
+        self.rows = np.arange(len(y)) if rows is None else np.asarray(rows, dtype=np.int64)
+        if not len(self.rows):
+            raise InputError("there are no rows to train on: X is empty")
+        _refuse_not_finite("y", y.reshape(len(y), -1))
+        _refuse_not_finite("X", self.X.data.reshape(-1, 1) if self.sparse else self.X)
+        self.y = network.loss.targets(y, network.n_outputs, network.dtype)
+        w = network.loss.weights(self.y, _weights(sample_weight, len(y)))
+        self.w = ONE.astype(network.dtype) if w is None else np.asarray(w, dtype=network.dtype)
+        self.augment = augment
+        plain = (np.ones(1), np.zeros(1)) if scaling is None else (scaling.scale, scaling.shift)
+        self.scale, self.shift = (np.atleast_1d(np.asarray(part, network.dtype)) for part in plain)
+        self.ready = scaling is None and augment is None and not self.sparse and self.X.dtype == network.dtype
+        self.dtype, self.n_inputs = network.dtype, network.n_inputs
+        self._buffer = np.empty((0, self.n_inputs), self.dtype)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def weighted(self) -> bool:
+        return len(self.w) > 1
+
+    def total_weight(self, rows: Array) -> float:
+        """Sum of the weights of these rows."""
+        return float(self.w[rows].sum()) if self.weighted else float(len(rows))
+
+    def take(self, rows: Array, rng: np.random.Generator | None = None) -> tuple[Array, Array, Array]:
+        """X, y and weights of these rows, ready for the network; X is valid until the next call.
+
+        `rng` draws the augmentation; None leaves it out (evaluation).
+        """
+        if len(self._buffer) < len(rows):
+            self._buffer = np.empty((len(rows), self.n_inputs), self.dtype)
+        X = self._buffer[: len(rows)]  # (B, I)
+        stored, which = self.X, rows
+        if self.sparse or (self.augment is not None and rng is not None):
+            stored = self.X[rows].toarray() if self.sparse else self.X[rows]
+            which = np.arange(len(rows))
+            if self.augment is not None and rng is not None:
+                stored = self.augment(stored, rng)
+        kernels.gather(stored, which, self.scale, self.shift, X)
+        return X, self.y[rows], self.w[rows] if self.weighted else self.w
+
+    def stretch(self, start: int, stop: int) -> tuple[Array, Array, Array]:
+        """Rows number `start` to `stop` of this feed in their own order, without a copy where possible."""
+        rows = self.rows[start:stop]
+        if self.ready and len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+            where = slice(int(rows[0]), int(rows[-1]) + 1)
+            return self.X[where], self.y[where], self.w[where] if self.weighted else self.w
+        return self.take(rows)
+
+
+def _weights(sample_weight: Array | None, n: int) -> Array | None:
+    if sample_weight is None:
+        return None
+    w = np.asarray(sample_weight, dtype=float)
+    if w.shape != (n,):
+        raise InputError(f"sample_weight must have shape ({n},), one weight for each row, not {w.shape}")
+    if not np.isfinite(w).all() or (w < 0).any():
+        bad = int(np.flatnonzero(~np.isfinite(w) | (w < 0))[0])
+        raise InputError(f"sample_weight[{bad}] = {w[bad]}: weights must be finite and not negative")
+    if not w.any():
+        raise InputError("all sample weights are zero: there is nothing to train on")
+    return w
+
+
+def _refuse_not_finite(name: str, values: Any) -> None:
+    """Look through floats in pieces (never a mask as large as the data)."""
+    if values.dtype.kind not in "fc":
+        if values.dtype.kind not in "uib":
+            raise InputError(f"{name} must hold numbers, not {values.dtype}")
+        return
+    step = max(1, 2**20 // max(1, values.shape[1]))
+    for start in range(0, len(values), step):
+        piece = values[start : start + step]
+        if not np.isfinite(piece.sum()) and not (fine := np.isfinite(piece)).all():
+            row, column = np.argwhere(~fine)[0].tolist()
+            raise InputError(
+                f"{name} has {piece[row, column]} in row {start + row}, column {column}: "
+                "fill in or remove missing and infinite values first"
+            )

@@ -1,0 +1,169 @@
+"""The training loop: epochs, batches, forward, loss, backward, step, record, callbacks. Nothing hidden."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.errors import InputError
+from glassnet.nn.network import Network
+from glassnet.nn.optimizers import Optimizer
+from glassnet.nn.optimizers import optimizer as resolve_optimizer
+from glassnet.nn.schedules import Schedule
+from glassnet.nn.schedules import schedule as resolve_schedule
+from glassnet.seeds import stream
+from glassnet.train.callbacks import Callback, Run
+from glassnet.train.feed import Feed
+from glassnet.train.history import History
+from glassnet.train.locate import locate_not_finite
+from glassnet.train.measure import default_metrics, evaluate, metric
+from glassnet.train.treatments import Treatment
+
+__all__ = ["batch_gradient", "fit"]
+
+log = logging.getLogger("glassnet")
+Array = npt.NDArray[Any]
+
+
+def fit(
+    network: Network, train: Feed, *, validation: Feed | None = None, optimizer: str | Optimizer = "adam",
+    schedule: str | Schedule = "constant", epochs: int = 10, batch_size: int | Literal["full"] = 32,
+    drop_last: bool = False, shuffle: bool = True, treatments: Sequence[Treatment] = (),
+    metrics: Sequence[str] | None = None, validate_every: int = 1, callbacks: Sequence[Callback] = (),
+    seed: int = 0, resume: Run | None = None,
+) -> History:  # fmt: skip
+    """Train a network; it is changed in place.
+
+    Parameters
+    ----------
+    network : the network, as initialised or as left by an earlier call
+    train, validation : the rows to learn from, and the rows to watch (never learned from)
+    optimizer, schedule : names or objects; the schedule multiplies the optimizer's learning rate
+    epochs : passes over the training rows
+    batch_size : rows per step; the last one may be shorter unless `drop_last`; "full" takes all
+    shuffle : draw a new order for every epoch
+    treatments : penalties and clipping, applied to the gradient in this order
+    metrics : names in `METRICS`, by default accuracy for classes
+    validate_every : epochs between two looks at the validation rows (the last epoch always has one)
+    callbacks : objects with `on_step`, `on_epoch`, `on_end`
+    seed : of the order of the rows, of dropout and of augmentation
+    resume : a run from `load_checkpoint`, to go on bit for bit where it was saved
+
+    Returns
+    -------
+    History : also after Ctrl-C, a time limit, or a loss that is not finite (it says which)
+
+    Examples
+    --------
+    >>> from glassnet.nn import Dense, Network, SGD
+    >>> X, y = np.eye(4, dtype=np.float32), np.array([0, 1, 0, 1])
+    >>> net = Network([Dense(2)], n_inputs=4)
+    >>> history = fit(net, Feed(net, X, y), optimizer=SGD(lr=1.0), epochs=20, batch_size=2)
+    >>> history["accuracy"][-1], len(history)
+    (1.0, 20)
+    """
+    size = _batch_size(batch_size, train)
+    metrics = default_metrics(network) if metrics is None else tuple(metrics)
+    optimizer, factor_at = resolve_optimizer(optimizer), resolve_schedule(schedule)
+    run = resume or Run(network, optimizer, History(), epochs)
+    n_steps = epochs * (len(train) // size if drop_last else -(-len(train) // size))
+    if resume is None:
+        optimizer.start(network)
+    for callback in callbacks:
+        callback.on_start(run)
+    try:
+        for epoch in range(run.epoch, epochs):
+            started = time.perf_counter()
+            loss, hits = 0.0, dict.fromkeys(metrics, 0.0)
+            _seed_dropout(network, seed, epoch)
+            for rows in _batches(train, size, drop_last, shuffle, stream(seed, "order", epoch)):
+                draw = stream(seed, "augment", run.step) if train.augment is not None else None
+                value = batch_gradient(network, train, rows, metrics, hits, draw)
+                if not math.isfinite(value):
+                    run.stop(locate_not_finite(network, run.step), diverged=True)
+                    break
+                for treat in treatments:
+                    value += treat(network, len(rows))
+                run.factor = factor_at(run.step / n_steps) * run.lr_factor
+                optimizer.step(run.factor)
+                run.step += 1
+                loss += value * len(rows)
+                for callback in callbacks:
+                    callback.on_step(run)
+            n_seen = len(train) - (len(train) % size if drop_last else 0)
+            run.epoch = epoch + 1
+            quantities = {
+                "epoch": float(run.epoch),
+                "loss": math.nan if run.history.diverged else loss / n_seen,
+            }
+            quantities |= {name: total / n_seen for name, total in hits.items()}
+            if validation is not None and (run.epoch % validate_every == 0 or run.epoch == epochs):
+                quantities |= {f"val_{k}": v for k, v in evaluate(network, validation, metrics).items()}
+            quantities |= {"lr": optimizer.lr * run.factor, "seconds": time.perf_counter() - started}
+            run.history.record(quantities)
+            for callback in callbacks:
+                callback.on_epoch(run)
+            if run.stopped:
+                break
+    except KeyboardInterrupt:
+        run.stop("interrupted by the user", interrupted=True)
+    for callback in callbacks:
+        callback.on_end(run)
+    if run.history.diverged:
+        log.warning("training stopped: %s", run.history.diverged)
+    return run.history
+
+
+def _batch_size(batch_size: int | str, train: Feed) -> int:
+    if batch_size == "full":
+        return len(train)
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise InputError(f"batch_size must be a whole number of at least 1, or 'full', not {batch_size!r}")
+    return min(int(batch_size), len(train))
+
+
+def _batches(
+    train: Feed, size: int, drop_last: bool, shuffle: bool, rng: np.random.Generator
+) -> Iterator[Array]:
+    """Row numbers of one batch after another; a full batch needs no order."""
+    rows = rng.permutation(train.rows) if shuffle and size < len(train) else train.rows
+    stop = len(rows) - len(rows) % size if drop_last else len(rows)
+    for start in range(0, stop, size):
+        yield rows[start : start + size]
+
+
+def batch_gradient(
+    network: Network, train: Feed, rows: Array, metrics: Sequence[str], hits: dict[str, float],
+    draw: np.random.Generator | None,
+) -> float:  # fmt: skip
+    """Loss of one batch, its gradient in `network.grad`, its metrics added to `hits`.
+
+    A batch too large for the cache goes through in parts whose gradients add up to the same thing.
+    """
+    parts = [slice(0, len(rows))] if network.couples_rows else list(network.chunks(len(rows)))
+    scale = 1.0 / train.total_weight(rows)
+    loss = 0.0
+    whole = np.zeros_like(network.grad) if len(parts) > 1 else network.grad
+    for part in parts:
+        X, y, w = train.take(rows[part], draw)
+        loss += network.gradient(X, y, w, scale)
+        if len(parts) > 1:
+            whole += network.grad
+        for name in hits:
+            hits[name] += metric(name)(network.outputs, y)
+    if len(parts) > 1:
+        network.grad[:] = whole
+    return loss
+
+
+def _seed_dropout(network: Network, seed: int, epoch: int) -> None:
+    """Give every layer that draws its own stream for this epoch: a resumed run draws the same numbers."""
+    for i, layer in enumerate(network.every_layer()):
+        if layer.draws:
+            layer.rng = stream(seed, "dropout", i, epoch)

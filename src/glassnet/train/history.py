@@ -1,0 +1,49 @@
+"""The history of a training: one number per epoch for each quantity, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["History"]
+
+
+@dataclass
+class History:
+    """Equally long lists, one entry per epoch; NaN where a quantity was not measured at that epoch.
+
+    Keys: "epoch" (from 1), "loss", each metric, "val_loss", "val_" + metric, "lr" (at the epoch's end) and
+    "seconds" (of the epoch). "loss" is the mean over the epoch's batches as they were met, penalties
+    included; everything with "val_" is measured after the epoch, without penalties.
+    """
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    stopped: str = ""  # why training ended before its last epoch
+    interrupted: bool = False  # by Ctrl-C
+    diverged: str = ""  # layer, step and operation of the first number that was not finite
+
+    def record(self, quantities: dict[str, float]) -> None:
+        """Append one epoch; a quantity that is new or absent is NaN elsewhere."""
+        n = len(self)
+        for name in {**self.values, **quantities}:
+            column = self.values.setdefault(name, [float("nan")] * n)
+            column.append(quantities.get(name, float("nan")))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values()), []))
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self.values[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def last(self, name: str) -> float:
+        """The latest value that was measured, NaN if none was.
+
+        >>> h = History()
+        >>> h.record({"loss": 2.0, "val_loss": 2.5})
+        >>> h.record({"loss": 1.0})
+        >>> h.last("val_loss"), h["val_loss"]
+        (2.5, [2.5, nan])
+        """
+        return next((v for v in reversed(self.values.get(name, [])) if v == v), float("nan"))

@@ -1,0 +1,82 @@
+"""Measuring a network on a feed: its loss and its metrics, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.errors import unknown_name
+from glassnet.nn.network import Network
+from glassnet.train.feed import Feed
+
+__all__ = ["METRICS", "Metric", "accuracy", "default_metrics", "evaluate", "metric", "outputs"]
+
+Array = npt.NDArray[Any]
+#: (outputs before the link (B, K), targets) -> sum over the rows of what is to be averaged
+Metric = Callable[[Array, Array], float]
+
+
+def accuracy(Z: Array, y: Array) -> float:
+    """Rows decided rightly: by argmax for class codes, by the sign of each logit for yes/no targets.
+
+    >>> accuracy(np.array([[0.2, 0.9], [0.8, 0.1]]), np.array([1, 1]))
+    1.0
+    """
+    if y.ndim == 1:
+        return float(np.count_nonzero(Z.argmax(axis=1) == y))
+    return float(np.count_nonzero(((Z > 0) == (y > 0.5)).all(axis=1)))
+
+
+def squared_error(Z: Array, y: Array) -> float:
+    """Squared error, mean over the outputs."""
+    return float(np.square(Z - y).mean(axis=1).sum())
+
+
+def absolute_error(Z: Array, y: Array) -> float:
+    """Absolute error, mean over the outputs."""
+    return float(np.abs(Z - y).mean(axis=1).sum())
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": accuracy,
+    "squared_error": squared_error,
+    "absolute_error": absolute_error,
+}
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name."""
+    if name not in METRICS:
+        raise unknown_name("metric", name, METRICS)
+    return METRICS[name]
+
+
+def default_metrics(network: Network) -> tuple[str, ...]:
+    """What a history records besides the loss if nothing is said: accuracy for classes."""
+    return ("accuracy",) if network.loss.classifies else ()
+
+
+def outputs(network: Network, feed: Feed) -> Array:
+    """Logits of every row of a feed, in its order, shape (len(feed), n_outputs)."""
+    Z = np.empty((len(feed), network.n_outputs), network.dtype)
+    for where in network.chunks(len(feed)):
+        X, _, _ = feed.stretch(where.start, where.stop)
+        Z[where] = network.forward(X)
+    return Z
+
+
+def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[str, float]:
+    """Weighted mean loss ("loss") and plain mean of each metric over all rows of a feed."""
+    total = feed.total_weight(feed.rows)
+    loss = 0.0
+    sums = dict.fromkeys(metrics, 0.0)
+    for where in network.chunks(len(feed)):
+        X, y, w = feed.stretch(where.start, where.stop)
+        Z = network.forward(X)
+        for name in metrics:
+            sums[name] += metric(name)(Z, y)
+        loss += network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here
+    return {"loss": loss} | {name: value / len(feed) for name, value in sums.items()}
