@@ -1,9 +1,9 @@
 """Packed copies of image data on disk, found again by path, size and time, or else by content.
 
-`packed/<key>.bin` holds X row by row and is memory-mapped; `packed/<key>.npz` holds the rest and is written last:
-its presence means that the copy is whole. `seen/<hash of path and options>.json` remembers the size and time of
-the files a copy was made from, so that a second start need not hash them. Everything is written under a temporary
-name and renamed, so readers, writers and killed processes never disturb one another.
+`packed/<key>.bin` holds X row by row and is memory-mapped; `packed/<key>.npz` holds the rest and is written
+last: its presence means that the copy is whole. `seen/<hash of path and options>.json` remembers the size and
+time of the files a copy was made from, so that a second start need not hash them. Everything is written under
+a temporary name and renamed, so readers, writers and killed processes never disturb one another.
 """
 
 from __future__ import annotations
@@ -201,9 +201,7 @@ class _Writer:
 def _open_temporary(target: Path) -> BinaryIO:
     return cast(
         BinaryIO,
-        tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed by the caller
-            dir=target.parent, prefix=f"{target.name}.", suffix=".tmp", delete=False
-        ),
+        tempfile.NamedTemporaryFile(dir=target.parent, prefix=f"{target.name}.", suffix=".tmp", delete=False),
     )
 
 

@@ -6,6 +6,8 @@ import difflib
 import hashlib
 import io
 import json
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.data import cache
+from glassnet.data import cache as cached
 from glassnet.data.dataset import Dataset
 from glassnet.data.sources import recognise
+from glassnet.data.sources.arrays import from_arrays, is_pair
+from glassnet.data.sources.bundled import BUNDLED, load_bundled
 from glassnet.data.sources.content import Content, Reader, Request, Sink
 from glassnet.errors import InputError
 from glassnet.progress import Progress
@@ -30,7 +34,8 @@ def read(
     target: str | int | None = None,
     transpose: bool = False,
     skip_corrupt: bool = False,
-    class_names: tuple[str, ...] | None = None,
+    class_names: Sequence[str] | None = None,
+    task: str | None = None,
     one_vs_rest: str | None = None,
     cache: bool = True,
     name: str | None = None,
@@ -39,9 +44,18 @@ def read(
     """Read data from a file, a folder or a name into a Dataset."""
     request = Request(
         size=None if size is None else (int(size[0]), int(size[1])), target=target, transpose=transpose,
-        skip_corrupt=skip_corrupt, class_names=None if class_names is None else tuple(class_names),
+        skip_corrupt=skip_corrupt, class_names=None if class_names is None else tuple(class_names), task=task,
     )  # fmt: skip
-    data = _read_path(Path(source).expanduser(), request, cache, progress or Progress())
+    if isinstance(source, str) and source in BUNDLED:
+        data = load_bundled(source, request)
+    elif is_pair(source):
+        data = from_arrays(source, request)
+    elif isinstance(source, str | Path):
+        data = _read_path(Path(source).expanduser(), request, cache, progress or Progress())
+    else:
+        raise InputError(f"cannot read a {type(source).__name__}: give a path, a name, (X, y) or a frame")
+    if not data.fingerprint:
+        data = replace(data, fingerprint=_fingerprint(data))
     if name is not None:
         data = replace(data, name=name)
     return data if one_vs_rest is None else data.one_vs_rest(one_vs_rest)
@@ -50,29 +64,34 @@ def read(
 def _read_path(path: Path, request: Request, use_cache: bool, progress: Progress) -> Dataset:
     _must_exist(path)
     options = json.dumps(asdict(request), sort_keys=True)
-    if use_cache and (stored := cache.recall(path, options)):
+    if use_cache and (stored := cached.recall(path, options)):
         return _dataset(path, stored)
-    reader = recognise(path)
-    request.refuse_unused(reader.used, reader.kind)
-    before = cache.stamp(reader.depends)
-    note = ""
-    if use_cache:
-        try:
-            return _dataset(path, _through_cache(path, reader, request, options, before, progress))
-        except cache.CacheFailed as error:
-            note = f"nothing is kept for the next time: {cache.folder()} cannot be written ({error})"
-    stored = _in_memory(reader, request, progress)
-    _unchanged(path, reader, before)
+    with ExitStack() as opened:
+        reader = recognise(path, opened)
+        request.refuse_unused(reader.used, reader.kind)
+        before = cached.stamp(reader.depends)
+        if reader.table is not None:
+            data = reader.table(request, progress)
+            _unchanged(path, reader, before)
+            return data
+        note = ""
+        if use_cache:
+            try:
+                return _dataset(path, _through_cache(path, reader, request, options, before, progress))
+            except cached.CacheFailed as error:
+                note = f"nothing is kept for the next time: {cached.folder()} cannot be written ({error})"
+        stored = _in_memory(reader, request, progress)
+        _unchanged(path, reader, before)
     data = _dataset(path, stored)
     return replace(data, notes=(*data.notes, note)) if note else data
 
 
 def _through_cache(
     path: Path, reader: Reader, request: Request, options: str, before: str, progress: Progress
-) -> cache.Stored:
+) -> cached.Stored:
     """The packed copy with this content, made if there is none yet."""
     assert reader.pack is not None
-    entry = cache.Entry(cache.content_key(reader.depends, options))
+    entry = cached.Entry(cached.content_key(reader.depends, options))
     stored = entry.load()
     if stored is None:
         with entry.writer() as writer:
@@ -84,12 +103,12 @@ def _through_cache(
     return stored
 
 
-def _in_memory(reader: Reader, request: Request, progress: Progress) -> cache.Stored:
+def _in_memory(reader: Reader, request: Request, progress: Progress) -> cached.Stored:
     assert reader.pack is not None
     memory = _Memory()
     sink = _Hashing(memory)
     content = reader.pack(request, sink, progress)
-    return cache.Stored(memory.rows(len(content.y)), content, sink.fingerprint(content))
+    return cached.Stored(memory.rows(len(content.y)), content, sink.fingerprint(content))
 
 
 class _Memory:
@@ -131,12 +150,19 @@ class _Hashing:
         return self._digest.hexdigest()
 
 
-def _dataset(path: Path, stored: cache.Stored) -> Dataset:
+def _dataset(path: Path, stored: cached.Stored) -> Dataset:
     content = stored.content
     return Dataset(
         stored.X, content.y, class_names=content.class_names, image=content.image, part=content.part,
         name=_short_name(path), source=str(path), fingerprint=stored.fingerprint, notes=content.notes,
     )  # fmt: skip
+
+
+def _fingerprint(data: Dataset) -> str:
+    digest = hashlib.sha256(f"{data.X.dtype}{data.X.shape}{data.y.dtype}{data.class_names}".encode())
+    digest.update(np.ascontiguousarray(data.X).data)
+    digest.update(np.ascontiguousarray(data.y).data)
+    return digest.hexdigest()
 
 
 def _short_name(path: Path) -> str:
@@ -164,7 +190,7 @@ def _must_exist(path: Path) -> None:
 
 
 def _unchanged(path: Path, reader: Reader, before: str) -> None:
-    if cache.stamp(reader.depends) != before:
+    if cached.stamp(reader.depends) != before:
         raise InputError(
             f"{path} changed while it was being read: wait until it is complete and read it again"
         )

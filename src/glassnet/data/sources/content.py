@@ -37,6 +37,7 @@ class Request:
     transpose: bool = False
     skip_corrupt: bool = False
     class_names: tuple[str, ...] | None = None
+    task: str | None = None  # "classification" or "regression"; None: told from the target
 
     def refuse_unused(self, used: frozenset[str], what: str) -> None:
         """Refuse an option that means nothing for a source, instead of ignoring it."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from glassnet.data.sources.content import Content, Request, Sink, natural, part_code
 from glassnet.data.sources.pictures import decode, is_picture
-from glassnet.data.sources.tree import Tree, open_tree
+from glassnet.data.sources.tree import Tree
 from glassnet.errors import InputError
 from glassnet.progress import Progress
 
@@ -18,20 +18,18 @@ __all__ = ["USED", "pack"]
 USED = frozenset({"size", "skip_corrupt", "class_names"})
 
 
-def pack(root: Path, request: Request, sink: Sink, progress: Progress) -> Content:
+def pack(root: Path, tree: Tree, request: Request, sink: Sink, progress: Progress) -> Content:
     """Read class folders: rows in order of part, class and natural file order.
 
-    A folder named train, val(id/idation) or test above the class folders gives the row's part. Folders below a
-    class folder belong to the class. Raises InputError where there are no pictures, no classes or only one.
+    A folder named train, val or test above the class folders gives the row's part. Folders below a class
+    folder belong to the class. Raises InputError where there are no pictures, no classes or only one.
     """
-    with open_tree(root) as tree:
-        placed, notes = _place(root, tree)
-        names = _class_names(root, request, {c for _, c in placed.values()})
-        code = {name: k for k, name in enumerate(names)}
-        order = sorted(placed, key=lambda p: (placed[p][0] or 0, code[placed[p][1]], natural(p)))
-        decoded = decode(
-            order, tree.read, sum(tree.sizes[p] for p in order), str(root), request, sink, progress
-        )  # fmt: skip
+    placed, notes = _place(root, tree)
+    names = _class_names(root, request, {c for _, c in placed.values()})
+    code = {name: k for k, name in enumerate(names)}
+    order = sorted(placed, key=lambda p: (placed[p][0] or 0, code[placed[p][1]], natural(p)))
+    size = sum(tree.sizes[p] for p in order)
+    decoded = decode(order, tree.read, size, str(root), request, sink, progress)
     kept = [p for p, keep in zip(order, decoded.kept, strict=True) if keep]
     y = np.array([code[placed[p][1]] for p in kept], np.int64)
     gone = set(names) - {names[k] for k in np.unique(y)}

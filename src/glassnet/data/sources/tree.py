@@ -22,6 +22,7 @@ __all__ = ["ARCHIVES", "Tree", "check_expansion", "decompressed", "open_tree"]
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 _IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}
+_COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile)
 _MAX_RATIO, _SMALL = 100, 10**9  # JPEGs expand 1:1, CSV and sparse images up to 30:1, bombs 1000:1
 
@@ -123,7 +124,6 @@ def decompressed(path: Path) -> BinaryIO:
     raw = path.open("rb")
     magic = raw.read(6)
     raw.seek(0)
-    packed: BinaryIO
     if magic[:2] == b"\x1f\x8b":
         packed = cast(BinaryIO, gzip.GzipFile(fileobj=raw))
     elif magic[:3] == b"BZh":
