@@ -124,14 +124,10 @@ def decompressed(path: Path) -> BinaryIO:
     raw = path.open("rb")
     magic = raw.read(6)
     raw.seek(0)
-    if magic[:2] == b"\x1f\x8b":
-        packed = cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    elif magic[:3] == b"BZh":
-        packed = cast(BinaryIO, bz2.BZ2File(raw))
-    elif magic == b"\xfd7zXZ\x00":
-        packed = cast(BinaryIO, lzma.LZMAFile(raw))
-    else:
+    opener = next((o for start, o in _COMPRESSIONS.items() if magic.startswith(start)), None)
+    if opener is None:
         return raw
+    packed = cast(BinaryIO, opener(raw))
     plain = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - handed to the caller
     try:
         with raw, packed:
@@ -142,6 +138,11 @@ def decompressed(path: Path) -> BinaryIO:
                 plain.write(block)
     except (*_BROKEN, OSError) as error:
         plain.close()
+        if isinstance(error, OSError) and error.errno is not None:  # not the archive's fault
+            raise InputError(
+                f"{path} cannot be unpacked into {tempfile.gettempdir()} ({error.strerror}): "
+                "make room there, or set TMPDIR to another folder"
+            ) from None
         raise InputError(f"{path} cannot be unpacked ({error}): copy or download it again") from None
     except BaseException:
         plain.close()
