@@ -1,6 +1,7 @@
 """Networks: layers, activations, initialisers, losses, optimizers, schedules, and the gradient check."""
 
 from glassnet.nn.activations import ACTIVATIONS, Activation, activation
+from glassnet.nn.gradient_check import GradientError, gradient_check
 from glassnet.nn.initializers import INITIALIZERS, initializer
 from glassnet.nn.layers import Activate, Dense, Layer, Parameter, Residual
 from glassnet.nn.losses import (
@@ -54,6 +55,7 @@ __all__ = [
     "Custom",
     "Dense",
     "Dropout",
+    "GradientError",
     "Huber",
     "Layer",
     "LayerNorm",
@@ -80,6 +82,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Squared",
     "activation",
+    "gradient_check",
     "initializer",
     "loss",
     "optimizer",

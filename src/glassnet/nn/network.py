@@ -63,8 +63,8 @@ class Network:
         self.n_outputs = width
         trained = [i for i, layer in enumerate(self.layers) if any(lay.parameters() for lay in family(layer))]
         self.first = trained[0] if trained else len(self.layers)  # backward stops here
-        if trained:
-            self.layers[self.first].needs_dX = False
+        for layer in self.every_layer():  # copies of another network's layers may say otherwise
+            layer.needs_dX = not trained or layer is not self.layers[self.first]
         self.couples_rows = any(layer.couples_rows for layer in self.layers)
         self._lay_out()
         self.theta, self.grad = np.zeros((2, total(self.slots)), self.dtype)
