@@ -90,7 +90,8 @@ def class_scores(
     present = support > 0
     return ClassScores(
         class_names=tuple(class_names), confusion=confusion, precision=precision, recall=recall, f1=f1,
-        support=support, accuracy=float(np.mean(y == decided)), balanced_accuracy=float(recall[present].mean()),
+        support=support, accuracy=float(np.mean(y == decided)),
+        balanced_accuracy=float(recall[present].mean()),
         macro=mean(None), weighted=mean(support),
     )  # fmt: skip
 
@@ -98,18 +99,22 @@ def class_scores(
 def best_f1_threshold(y: npt.NDArray[np.integer[Any]], p: Floats) -> float:
     """The threshold on probabilities p with the highest F1 on these rows: choose it on validation data.
 
-    The decision is p >= threshold. With calibrated probabilities the best threshold is half the best F1
-    (Lipton, Elkan & Naryanaswamy 2014).
+    The decision is p >= threshold. Any number between two neighbouring probabilities decides these rows
+    alike; the middle is taken, for the rows to come. With calibrated probabilities the best threshold is
+    half the best F1 (Lipton, Elkan & Naryanaswamy 2014).
 
-    >>> best_f1_threshold(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
-    0.35
+    >>> round(best_f1_threshold(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])), 3)
+    0.225
     """
     from sklearn import metrics
 
     precision, recall, thresholds = metrics.precision_recall_curve(y, p)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
-    return float(thresholds[np.argmax(f1[:-1])])  # the last point is the artificial (1, 0)
+    best = np.flatnonzero(f1[:-1] == f1[:-1].max())  # the last point is the artificial (1, 0)
+    k = int(best[len(best) // 2])
+    below = thresholds[k - 1] if k else 0.0
+    return float((below + thresholds[k]) / 2)
 
 
 def binary_scores(
@@ -125,11 +130,12 @@ def binary_scores(
     y : (n,) 0 or 1
     p : (n,) probability of class 1
     class_names : names of class 0 and class 1
-    thresholds : how it was chosen -> threshold, e.g. {"fixed at 0.5": 0.5, "best F1 on validation": 0.21}
+    thresholds : how it was chosen -> threshold, e.g. {"fixed at 0.5": 0.5}
 
     Examples
     --------
-    >>> s = binary_scores(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]), ("no", "yes"), {"fixed": 0.5})
+    >>> p = np.array([0.1, 0.4, 0.35, 0.8])
+    >>> s = binary_scores(np.array([0, 0, 1, 1]), p, ("no", "yes"), {"fixed": 0.5})
     >>> round(s.average_precision, 3), s.prevalence, s.decisions[0].counts
     (0.833, 0.5, {'TP': 1, 'FP': 0, 'FN': 1, 'TN': 2})
     """

@@ -16,7 +16,7 @@ from numba import njit
 
 from glassnet.kernels import reference
 from glassnet.kernels.reference import ActivationLike
-from glassnet.kernels.scalars import SCALARS, Scalar, const, exp, flushed
+from glassnet.kernels.scalars import ROOT, SCALARS, SIGNAL, Scalar, const, exp, flushed
 
 __all__ = [*reference.__all__]
 
@@ -45,7 +45,7 @@ def _twin(f: Scalar, df: Scalar) -> _Twin:
         db[:] = 0
         for i in range(dA.shape[0]):
             for j in range(dA.shape[1]):
-                dz = dA[i, j] * df(S[i, j])
+                dz = flushed(dA[i, j] * df(S[i, j]), SIGNAL)
                 dA[i, j] = dz
                 db[j] += dz
 
@@ -99,7 +99,7 @@ def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale:
             top = max(top, Z[i, j])
         total, mean = 0.0, 0.0
         for j in range(C):
-            e = flushed(exp(Z[i, j] - top))
+            e = flushed(exp(Z[i, j] - top), SIGNAL)
             dZ[i, j] = e
             total += e
             mean += Z[i, j] - top
@@ -232,7 +232,7 @@ def momentum(theta: Array, grad: Array, v: Array, lr: float, mu: float, nesterov
     lr, mu, keep = const(theta[0], lr), const(theta[0], mu), const(theta[0], 1.0 - decay)
     for i in range(len(theta)):
         step = lr * grad[i]
-        v[i] = flushed(mu * v[i] - step)
+        v[i] = flushed(mu * v[i] - step, SIGNAL)
         theta[i] = keep * theta[i] + (mu * v[i] - step if nesterov else v[i])
 
 
@@ -240,7 +240,7 @@ def momentum(theta: Array, grad: Array, v: Array, lr: float, mu: float, nesterov
 def adagrad(theta: Array, grad: Array, s: Array, lr: float, eps: float, decay: float) -> None:
     lr, eps, keep = const(theta[0], lr), const(theta[0], eps), const(theta[0], 1.0 - decay)
     for i in range(len(theta)):
-        g = flushed(grad[i])
+        g = flushed(grad[i], ROOT)
         s[i] += g * g
         theta[i] = keep * theta[i] - lr * grad[i] / (np.sqrt(s[i]) + eps)
 
@@ -255,7 +255,7 @@ def rmsprop(theta: Array, grad: Array, s: Array, lr: float, rho: float, eps: flo
         const(theta[0], 1.0 - decay),
     )
     for i in range(len(theta)):
-        g = flushed(grad[i])
+        g = flushed(grad[i], ROOT)
         s[i] = rho * s[i] + fresh * g * g
         theta[i] = keep * theta[i] - lr * grad[i] / (np.sqrt(s[i]) + eps)
 
@@ -270,8 +270,8 @@ def adam(
     b1, f1, b2, f2 = const(one, beta1), const(one, 1.0 - beta1), const(one, beta2), const(one, 1.0 - beta2)
     eps, keep, unit = const(one, eps), const(one, 1.0 - decay), const(one, 1.0)
     for i in range(len(theta)):
-        g = flushed(grad[i])
-        mi = flushed(b1 * m[i] + f1 * g)
+        g = flushed(grad[i], ROOT)
+        mi = flushed(b1 * m[i] + f1 * g, SIGNAL)
         vi = b2 * v[i] + f2 * g * g
         m[i] = mi
         v[i] = vi
@@ -288,8 +288,8 @@ def nadam(
     cm, cg, root = const(one, lr * cm), const(one, lr * cg), const(one, 1.0 / math.sqrt(c2))
     eps, keep = const(one, eps), const(one, 1.0 - decay)
     for i in range(len(theta)):
-        g = flushed(grad[i])
-        m[i] = flushed(b1 * m[i] + f1 * g)
+        g = flushed(grad[i], ROOT)
+        m[i] = flushed(b1 * m[i] + f1 * g, SIGNAL)
         v[i] = b2 * v[i] + f2 * g * g
         theta[i] = keep * theta[i] - (cm * m[i] + cg * g) / (np.sqrt(v[i]) * root + eps)
 
@@ -302,4 +302,4 @@ def lion(theta: Array, grad: Array, m: Array, lr: float, beta1: float, beta2: fl
     for i in range(len(theta)):
         g = grad[i]
         theta[i] = keep * theta[i] - lr * np.sign(b1 * m[i] + f1 * g)
-        m[i] = flushed(b2 * m[i] + f2 * g)
+        m[i] = flushed(b2 * m[i] + f2 * g, SIGNAL)
