@@ -15,7 +15,7 @@ from glassnet.data.dataset import Dataset, ImageShape
 from glassnet.errors import InputError
 from glassnet.progress import Progress
 
-__all__ = ["Content", "Reader", "Request", "Sink", "check_pixels", "natural", "part_code"]
+__all__ = ["Content", "Reader", "Request", "Sink", "check_pixels", "natural", "part_code", "part_of_file"]
 
 
 class Sink(Protocol):
@@ -37,6 +37,7 @@ class Request:
     transpose: bool = False
     skip_corrupt: bool = False
     class_names: tuple[str, ...] | None = None
+    drop: tuple[str, ...] = ()  # columns to leave out
     task: str | None = None  # "classification" or "regression"; None: told from the target
 
     def refuse_unused(self, used: frozenset[str], what: str) -> None:
@@ -97,6 +98,16 @@ def part_code(name: str) -> int | None:
     (0, 1, None)
     """
     return _PARTS.get(name.lower())
+
+
+def part_of_file(path: str) -> int:
+    """Part code that a word of a file's name gives; 0, training, where none does.
+
+    >>> part_of_file("data/validation-00000-of-00001.parquet"), part_of_file("mnist_test.csv")
+    (1, 2)
+    """
+    words = re.split(r"[-_. ]", path.rsplit("/", 1)[-1])
+    return next((code for word in words if (code := part_code(word)) is not None), 0)
 
 
 def check_pixels(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:

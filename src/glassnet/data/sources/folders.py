@@ -13,7 +13,7 @@ from glassnet.data.sources.tree import Tree
 from glassnet.errors import InputError
 from glassnet.progress import Progress
 
-__all__ = ["USED", "pack"]
+__all__ = ["USED", "has_classes", "pack"]
 
 USED = frozenset({"size", "skip_corrupt", "class_names"})
 
@@ -38,6 +38,16 @@ def pack(root: Path, tree: Tree, request: Request, sink: Sink, progress: Progres
     parts = {placed[p][0] for p in kept}
     part = np.array([placed[p][0] for p in kept], np.int8) if len(parts) > 1 else None
     return Content(y, names, decoded.image, part, (*notes, *decoded.notes))
+
+
+def has_classes(tree: Tree) -> bool:
+    """Whether pictures lie in folders that can be classes: not all in one, nor only in train and test."""
+    folders = {tuple(p.split("/")[:-1]) for p in tree.sizes if is_picture(p)}
+    if not folders:
+        return False
+    shared = _shared_start(list(folders))
+    below = [f[shared:] for f in folders]
+    return any(len(f) > (part_code(f[0]) is not None) for f in below if f)
 
 
 def _place(root: Path, tree: Tree) -> tuple[dict[str, tuple[int | None, str]], list[str]]:

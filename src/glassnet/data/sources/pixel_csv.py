@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,9 @@ __all__ = ["USED", "is_pixel_csv", "pack"]
 
 USED = frozenset({"target", "class_names", "transpose"})
 
-_PIXEL = re.compile(r"(?:pixel|px|p|x|f|feature|col|column|v|attr)?[ _.-]?(\d+)", re.IGNORECASE)
+_PIXEL = re.compile(r"(?:pixel|px)[ _.-]?(\d+)", re.IGNORECASE)
 _ROW_BY_COLUMN = re.compile(r"(\d+)x(\d+)")  # "1x1", "1x2" ...: row, column
+_BARE = re.compile(r"(\d+)")  # "0", "1" ...: pixels only if the cells look like it
 _LABELS = ("label", "labels", "class", "target", "y", "category")
 _FEWEST = 64  # pixels of the smallest picture, 8 x 8
 _STRAY = 0.01  # share of labels outside 0..9 that are taken for mistakes rather than for further classes
@@ -50,50 +51,81 @@ class _Layout:
 
 
 def is_pixel_csv(path: Path) -> bool:
-    """Whether nearly all columns are numbered like pixels, or a file without names has a picture's width."""
+    """Whether a delimited file holds pictures.
+
+    Its columns are called pixels; or they are numbered or nameless, make a picture, and hold 0..255.
+    """
     with open_text(path) as file:
         head = head_of(file, str(path))
-    if head.named:
-        return sum(_pixel_number(c) is not None for c in head.cells) >= max(_FEWEST, 0.9 * len(head.cells))
-    return square_image(len(head.cells) - 1) is not None
+        if head.named:
+            called = sum(not _BARE.fullmatch(c) and _pixel_number(c) is not None for c in head.cells)
+            if called >= max(_FEWEST, 0.9 * len(head.cells)):
+                return True
+            n_pixels = sum(_pixel_number(c) is not None for c in head.cells)
+        else:
+            n_pixels = len(head.cells) - 1
+        return square_image(n_pixels) is not None and _looks_like_pixels(file, head)
 
 
-def pack(path: Path, request: Request, sink: Sink, progress: Progress) -> Content:
-    """Read a CSV of pixels; InputError for a bad cell, width or label, with its line and column."""
-    where = str(path)
+def pack(files: Sequence[tuple[Path, int]], request: Request, sink: Sink, progress: Progress) -> Content:
+    """Read CSVs of pixels with their part codes; InputError for a bad cell, width or label, with its line."""
     labels: list[npt.NDArray[Any]] = []
-    line = 1
-    with open_text(path) as file:
-        head = head_of(file, where)
-        line += head.named
-        layout: _Layout | None = None
-        progress.begin("reading CSV", path.stat().st_size if file.seekable() else None)
-        try:
-            for block in blocks(file):
-                if layout is None:
-                    layout = _plan(head, block, request, where)
-                pixels, found = _parse(block, head, layout, line, where)
-                sink.write(_ordered(pixels, layout, request))
-                labels.append(found)
-                line += len(found)
-                progress.advance(len(block), f"{line} lines")
-        finally:
-            progress.end()
-    if layout is None:
-        raise InputError(f"{where} has a header but no rows")
-    image = layout.image
+    parts: list[npt.NDArray[np.int8]] = []
+    notes: list[str] = []
+    image: ImageShape | None = None
+    progress.begin("reading CSV", sum(path.stat().st_size for path, _ in files))
+    try:
+        for path, part in files:
+            if labels and _has_no_label(path):
+                notes.append(f"{path.name} has no label column and was left out")
+                continue
+            found, layout = _pack_one(path, request, sink, progress)
+            if image is not None and layout.image != image:
+                raise InputError(f"{path} has pictures of {layout.image}, {files[0][0]} of {image}")
+            image = layout.image
+            labels.append(found)
+            parts.append(np.full(len(found), part, np.int8))
+            if layout.left_out:
+                listed = ", ".join(layout.left_out)
+                notes.append(f"columns left out, neither pixels nor label: {listed}")
+    finally:
+        progress.end()
+    assert image is not None
     if request.transpose:
         image = replace(image, height=image.width, width=image.height)
-    return _content(np.concatenate(labels), layout, image, request, where)
+    where = ", ".join(str(path) for path, _ in files)
+    content = _content(np.concatenate(labels), image, request, where, notes)
+    part_codes = np.concatenate(parts)
+    return replace(content, part=part_codes) if len(np.unique(part_codes)) > 1 else content
+
+
+def _pack_one(
+    path: Path, request: Request, sink: Sink, progress: Progress
+) -> tuple[npt.NDArray[Any], _Layout]:
+    where = str(path)
+    labels: list[npt.NDArray[Any]] = []
+    layout: _Layout | None = None
+    with open_text(path) as file:
+        head = head_of(file, where)
+        line = 1 + head.named
+        for block in blocks(file):
+            if layout is None:
+                layout = _plan(head, block, request, where)
+            pixels, found = _parse(block, head, layout, line, where)
+            sink.write(_ordered(pixels, layout, request))
+            labels.append(found)
+            line += len(found)
+            progress.advance(len(block), f"line {line}")
+    if layout is None:
+        raise InputError(f"{where} has a header but no rows")
+    return np.concatenate(labels), layout
 
 
 def _content(
-    text: npt.NDArray[Any], layout: _Layout, image: ImageShape, request: Request, where: str
+    text: npt.NDArray[Any], image: ImageShape, request: Request, where: str, notes: list[str]
 ) -> Content:
     labels = _numbers_if_all(text)
-    names, notes = request.class_names, []
-    if layout.left_out:
-        notes.append(f"columns left out, neither pixels nor label: {', '.join(layout.left_out)}")
+    names = request.class_names
     if names is None and image == ImageShape(32, 32, 3) and labels.dtype.kind in "if":
         inside = np.isin(labels, np.arange(10))
         if len(np.unique(labels[inside])) == 10 and (~inside).mean() <= _STRAY:
@@ -123,11 +155,29 @@ def _ordered(pixels: npt.NDArray[np.uint8], layout: _Layout, request: Request) -
 
 
 def _pixel_number(name: str) -> int | None:
-    if match := _PIXEL.fullmatch(name):
+    if match := _PIXEL.fullmatch(name) or _BARE.fullmatch(name):
         return int(match[1])
     if match := _ROW_BY_COLUMN.fullmatch(name):
         return int(match[1]) * 100_000 + int(match[2])  # sorts row by row
     return None
+
+
+def _has_no_label(path: Path) -> bool:
+    with open_text(path) as file:
+        head = head_of(file, str(path))
+    return head.named and all(_pixel_number(c) is not None for c in head.cells)
+
+
+def _looks_like_pixels(file: BinaryIO, head: Head) -> bool:
+    import polars as pl
+
+    lines = b"".join(file.readline() for _ in range(20))
+    try:
+        rows = pl.read_csv(lines, has_header=False, separator=head.delimiter, infer_schema=False)
+    except pl.exceptions.PolarsError:
+        return False
+    whole = sum(column.cast(pl.UInt8, strict=False).null_count() == 0 for column in rows.get_columns())
+    return whole >= len(head.cells) - 1  # one column may be a text label
 
 
 def _plan(head: Head, block: bytes, request: Request, where: str) -> _Layout:
@@ -204,7 +254,7 @@ def _label_without_header(head: Head, block: bytes, request: Request, where: str
 
 
 def _check_numbering(names: Sequence[str], pixels: Sequence[int], where: str) -> None:
-    numbers = [int(m[1]) for k in pixels if (m := _PIXEL.fullmatch(names[k]))]
+    numbers = [int(m[1]) for k in pixels if (m := _PIXEL.fullmatch(names[k]) or _BARE.fullmatch(names[k]))]
     for a, b in pairwise(numbers):
         if b != a + 1:
             problem = f"number {a} twice" if a == b else f"no pixel {a + 1} between {a} and {b}"

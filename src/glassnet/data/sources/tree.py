@@ -11,18 +11,22 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from glassnet.errors import InputError
 
-__all__ = ["ARCHIVES", "Tree", "check_expansion", "decompressed", "open_tree"]
+__all__ = ["ARCHIVES", "Folder", "Tree", "check_expansion", "decompressed", "open_tree"]
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 _IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}
-_COMPRESSIONS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_COMPRESSIONS: dict[bytes, Callable[[BinaryIO], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile)
 _MAX_RATIO, _SMALL = 100, 10**9  # JPEGs expand 1:1, CSV and sparse images up to 30:1, bombs 1000:1
 
@@ -42,9 +46,12 @@ class Tree:
         """Close what was opened."""
 
 
-class _Folder(Tree):
-    def __init__(self, root: Path) -> None:
-        super().__init__(root, dict(_walk(root)))
+class Folder(Tree):
+    """The files of a folder, or only some that lie directly in it."""
+
+    def __init__(self, root: Path, only: Sequence[Path] | None = None) -> None:
+        some = dict(_walk(root)) if only is None else {p.name: p.stat().st_size for p in only}
+        super().__init__(root, some)
 
     def read(self, path: str) -> bytes:
         return (self.root / path).read_bytes()
@@ -105,7 +112,7 @@ def open_tree(root: Path) -> Iterator[Tree]:
     """The files of a folder or an archive; an unreadable archive is an InputError."""
     tree: Tree
     if root.is_dir():
-        tree = _Folder(root)
+        tree = Folder(root)
     elif zipfile.is_zipfile(root) or root.name.lower().endswith(".zip"):
         tree = _Zip(root)
     else:
