@@ -12,4 +12,4 @@ if os.environ.get("GLASSNET_KERNELS", "compiled") == "reference":
 else:
     from glassnet.data.loops.compiled import *  # noqa: F403
 
-__all__ = ["count_bytes"]  # noqa: F405
+__all__ = ["count_bytes", "picture_properties", "similar_pairs"]  # noqa: F405

@@ -1,0 +1,75 @@
+"""Small generated data sets without a fault, into which the tests plant one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from glassnet.data.dataset import Dataset, ImageShape
+
+PLACES = ("left", "right", "below")
+CENTRES = np.array([[0.3, 0.3], [0.3, 0.7], [0.7, 0.5]])
+
+
+def pictures(n: int = 300, channels: int = 3, size: int = 20, seed: int = 0) -> Dataset:
+    """Noisy pictures of a disc in one of three places before clouds, in random colours: no two are alike."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n) % 3)
+    row, column = np.mgrid[:size, :size] / size
+    X = np.empty((n, channels, size, size))
+    for i in range(n):
+        down, right = CENTRES[y[i]] + rng.normal(0, 0.03, 2)
+        disc = np.exp(-((row - down) ** 2 + (column - right) ** 2) / 0.03)
+        clouds = sum(
+            rng.normal(0, 0.5 / k)
+            * np.sin(6 * k * (row * np.cos(t) + column * np.sin(t)) + rng.uniform(0, 6))
+            for k, t in zip((1, 1, 2, 2, 3), rng.uniform(0, 6.3, 5), strict=True)
+        )
+        colour = rng.uniform(0.4, 1, channels)
+        X[i] = (1.5 * disc + 0.5 * clouds) * colour[:, None, None] * 110 + rng.normal(110, 20)
+    X += rng.normal(0, 12, X.shape)
+    return Dataset(
+        np.clip(X, 0, 255).astype(np.uint8).reshape(n, -1), y, PLACES, image=ImageShape(size, size, channels)
+    )
+
+
+def table(n: int = 300, seed: int = 0) -> Dataset:
+    """Four numeric columns and a text column; two classes that a linear model tells apart fairly well."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n) % 2)
+    X = rng.normal(size=(n, 5))
+    X[:, 0] += 2 * y
+    X[:, 1] -= 2 * y
+    X[:, 2] = np.exp(0.4 * X[:, 2]) * 10
+    X[:, 4] = rng.integers(0, 4, n)
+    names = ("height", "weight", "income", "age", "colour")
+    return Dataset(X, y, ("no", "yes"), names, categories={4: ("blue", "green", "red", "white")})
+
+
+def regression(n: int = 300, seed: int = 0) -> Dataset:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4)) * [1, 10, 0.1, 5] + [0, 50, 1, 20]
+    y = X @ [1.0, 0.1, 10.0, 0.2] + rng.normal(size=n)
+    return Dataset(X, y, feature_names=("a", "b", "c", "d"))
+
+
+def with_rows(data: Dataset, rows: list[int], values: Any) -> Dataset:
+    """The same data with other values in some rows of X."""
+    X = data.X.copy()
+    X[rows] = values
+    return replace(data, X=X)
+
+
+def with_cells(data: Dataset, rows: list[int], column: int, values: Any) -> Dataset:
+    """The same data with other values in some cells of one column."""
+    X = data.X.copy()
+    X[rows, column] = values
+    return replace(data, X=X)
+
+
+def with_column(data: Dataset, name: str, values: Any) -> Dataset:
+    """The same data with one more column."""
+    X = np.concatenate([data.X, np.asarray(values, data.X.dtype)[:, None]], axis=1)
+    return replace(data, X=X, feature_names=(*data.feature_names, name))
