@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from glassnet.data.checks.similar import average_hash
 from glassnet.data.loops import compiled, reference
 
 RNG = np.random.default_rng(11)
@@ -20,3 +22,36 @@ def test_count_bytes() -> None:
     compiled.count_bytes(X, second)
     np.testing.assert_array_equal(first, second)
     assert first.sum() == 130 * 256 + X.size
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), [(3, 9, 7), (1, 16, 16), (4, 5, 4), (1, 2, 2)])
+def test_picture_properties(channels: int, height: int, width: int) -> None:
+    X = RNG.integers(0, 256, (30, channels * height * width), dtype=np.uint8)
+    X[0] = 77
+    X[1:9] //= 9
+    first, second = (np.full((30, 7), np.nan, np.float32) for _ in range(2))
+    reference.picture_properties(X, channels, height, width, first)
+    compiled.picture_properties(X, channels, height, width, second)
+    np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-3)
+    np.testing.assert_array_equal(second[0, [1, 5]], 0)
+
+
+def test_similar_pairs() -> None:
+    X = RNG.integers(0, 256, (60, 256), dtype=np.uint8)
+    X[30:] = np.clip(X[:30] + RNG.normal(0, np.linspace(1, 30, 30)[:, None], (30, 256)), 0, 255)
+    X[5] = 9
+    thumbnails = X.reshape(-1, 64, 4).mean(axis=2)
+    hashes = average_hash(thumbnails)
+    bands = np.stack([((hashes >> np.uint64(16 * b)) & np.uint64(0xFFFF)).astype(np.int64) for b in range(4)])
+    order = np.argsort(bands, axis=1, kind="stable")
+    ends = np.stack([np.searchsorted(v[o], v[o], side="right") for v, o in zip(bands, order, strict=True)])
+    for most in (5, 1000):
+        settings = np.array([3, 0.95, most])
+        results = []
+        for module in (reference, compiled):
+            out = np.zeros((100, 2), np.int64)
+            results.append(
+                (*module.similar_pairs(X, hashes, order, ends, bands, settings, out), out.tolist())
+            )
+        assert results[0] == results[1]
+    assert 5 < results[0][0] < 30
