@@ -85,10 +85,13 @@ class Callback:
 def higher_is_better(quantity: str) -> bool:
     """Whether a recorded quantity should rise: accuracies and scores do, losses and errors do not.
 
-    >>> higher_is_better("val_accuracy"), higher_is_better("val_loss")
-    (True, False)
+    What scikit-learn calls "neg_..." is an error with its sign turned, so it should rise.
+
+    >>> higher_is_better("val_accuracy"), higher_is_better("val_loss"), higher_is_better("val_neg_log_loss")
+    (True, False, True)
     """
-    return not (quantity.endswith(("loss", "error")) or quantity == "seconds")
+    negated = quantity.removeprefix("val_").startswith("neg_")
+    return negated or not (quantity.endswith(("loss", "error")) or quantity == "seconds")
 
 
 def _quantity(run: Run, name: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -29,12 +29,13 @@ __all__ = ["batch_gradient", "fit"]
 
 log = logging.getLogger("glassnet")
 Array = npt.NDArray[Any]
+Order = Callable[[Array], Array]
 
 
 def fit(
     network: Network, train: Feed, *, validation: Feed | None = None, optimizer: str | Optimizer = "adam",
     schedule: str | Schedule = "constant", epochs: int = 10, batch_size: int | Literal["full"] = 32,
-    drop_last: bool = False, shuffle: bool = True, treatments: Sequence[Treatment] = (),
+    drop_last: bool = False, shuffle: bool | Order = True, treatments: Sequence[Treatment] = (),
     metrics: Sequence[str] | None = None, validate_every: int = 1, callbacks: Sequence[Callback] = (),
     seed: int = 0, resume: Run | None = None,
 ) -> History:  # fmt: skip
@@ -47,7 +48,7 @@ def fit(
     optimizer, schedule : names or objects; the schedule multiplies the optimizer's learning rate
     epochs : passes over the training rows
     batch_size : rows per step; the last one may be shorter unless `drop_last`; "full" takes all
-    shuffle : draw a new order for every epoch
+    shuffle : draw a new order for every epoch; or a function from the feed's row numbers to their order
     treatments : penalties and clipping, applied to the gradient in this order
     metrics : names in `METRICS`, by default accuracy for classes
     validate_every : epochs between two looks at the validation rows (the last epoch always has one)
@@ -89,7 +90,7 @@ def fit(
                     run.stop(locate_not_finite(network, run.step), diverged=True)
                     break
                 for treat in treatments:
-                    value += treat(network, len(rows))
+                    value += treat(network, train.total_weight(rows))
                 run.factor = factor_at(run.step / n_steps) * run.lr_factor
                 optimizer.step(run.factor)
                 run.step += 1
@@ -129,10 +130,13 @@ def _batch_size(batch_size: int | str, train: Feed) -> int:
 
 
 def _batches(
-    train: Feed, size: int, drop_last: bool, shuffle: bool, rng: np.random.Generator
+    train: Feed, size: int, drop_last: bool, shuffle: bool | Order, rng: np.random.Generator
 ) -> Iterator[Array]:
     """Row numbers of one batch after another; a full batch needs no order."""
-    rows = rng.permutation(train.rows) if shuffle and size < len(train) else train.rows
+    if callable(shuffle):
+        rows = shuffle(train.rows)
+    else:
+        rows = rng.permutation(train.rows) if shuffle and size < len(train) else train.rows
     stop = len(rows) - len(rows) % size if drop_last else len(rows)
     for start in range(0, stop, size):
         yield rows[start : start + size]

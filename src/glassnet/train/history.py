@@ -28,6 +28,18 @@ class History:
             column = self.values.setdefault(name, [float("nan")] * n)
             column.append(quantities.get(name, float("nan")))
 
+    def add(self, name: str, value: float) -> None:
+        """Put one more quantity to the latest epoch, e.g. one that a callback has measured.
+
+        >>> h = History()
+        >>> h.record({"loss": 2.0})
+        >>> h.add("val_f1", 0.5)
+        >>> h.record({"loss": 1.0})
+        >>> h["val_f1"]
+        [0.5, nan]
+        """
+        self.values.setdefault(name, [float("nan")] * len(self))[-1] = value
+
     def __len__(self) -> int:
         return len(next(iter(self.values.values()), []))
 

@@ -53,7 +53,7 @@ def fit_lbfgs(
         network.theta[:] = theta
         value = batch_gradient(network, train, train.rows, (), {}, None)
         for treat in treatments:
-            value += treat(network, len(train))
+            value += treat(network, train.total_weight(train.rows))
         if not math.isfinite(value):
             run.stop(locate_not_finite(network, run.step), diverged=True)
         run.step += 1

@@ -1,6 +1,7 @@
 """What may happen to a gradient between backward and step: penalties and clipping.
 
-A treatment is called as treat(network, n_rows), changes `network.grad`, and returns what it adds to the loss.
+A treatment is called as treat(network, weight), changes `network.grad`, and returns what it adds to the loss.
+`weight` is the sum of the batch's sample weights: its number of rows where there are no weights.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ __all__ = ["L1", "L2", "ClipNorm", "ClipValue", "Treatment"]
 
 
 class Treatment(Protocol):
-    def __call__(self, network: Network, n_rows: int) -> float: ...
+    def __call__(self, network: Network, weight: float) -> float: ...
 
 
 @dataclass(frozen=True)
 class L2:
     """Adds strength / 2 * sum of squared weights to the loss (biases and norms are left alone).
 
-    `per_batch` divides the strength by the rows of the batch, as scikit-learn's `alpha` is.
+    `per_batch` divides the strength by the batch's weight (its rows), as scikit-learn's `alpha` is.
     """
 
     strength: float
@@ -33,8 +34,8 @@ class L2:
     def __post_init__(self) -> None:
         _not_negative("l2", self.strength)
 
-    def __call__(self, network: Network, n_rows: int) -> float:
-        k = self.strength / n_rows if self.per_batch else self.strength
+    def __call__(self, network: Network, weight: float) -> float:
+        k = self.strength / weight if self.per_batch else self.strength
         value = 0.0
         for where, decays, _ in network.segments:
             if decays:
@@ -53,7 +54,7 @@ class L1:
     def __post_init__(self) -> None:
         _not_negative("l1", self.strength)
 
-    def __call__(self, network: Network, n_rows: int) -> float:
+    def __call__(self, network: Network, weight: float) -> float:
         value = 0.0
         for where, decays, _ in network.segments:
             if decays:
@@ -72,7 +73,7 @@ class ClipNorm:
     def __post_init__(self) -> None:
         _positive("clip_norm", self.limit)
 
-    def __call__(self, network: Network, n_rows: int) -> float:
+    def __call__(self, network: Network, weight: float) -> float:
         norm = float(np.sqrt(np.dot(network.grad, network.grad)))
         if norm > self.limit:
             network.grad *= self.limit / norm
@@ -88,7 +89,7 @@ class ClipValue:
     def __post_init__(self) -> None:
         _positive("clip_value", self.limit)
 
-    def __call__(self, network: Network, n_rows: int) -> float:
+    def __call__(self, network: Network, weight: float) -> float:
         np.clip(network.grad, -self.limit, self.limit, out=network.grad)
         return 0.0
 
