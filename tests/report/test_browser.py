@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from glassnet.lab.results import DataSummary, Part, Run
 from glassnet.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -148,6 +150,14 @@ def report(study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(study, tmp_path_factory.mktemp("report") / "report.html")
 
 
+@pytest.fixture(scope="module")
+def short_report(study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One part only: what is asked of every figure can be asked of few."""
+    return write_report(
+        replace(study, parts=study.parts[:1]), tmp_path_factory.mktemp("short") / "report.html"
+    )
+
+
 def assert_complete(page: Page, file: Path) -> None:
     """Every figure is drawn, nothing was complained about, nothing was asked of anyone."""
     assert page.ask("document.documentElement.dataset.figures") == "drawn"
@@ -204,9 +214,9 @@ def test_a_phone_never_scrolls_sideways(page: Page, report: Path, width: int) ->
     assert wide == []
 
 
-def test_figures_follow_the_width_of_the_window(page: Page, report: Path) -> None:
+def test_figures_follow_the_width_of_the_window(page: Page, short_report: Path) -> None:
     page.screen(1280)
-    page.open(report)
+    page.open(short_report)
     width = "document.querySelector('#distribution .main-svg').getBoundingClientRect().width"
     before = page.ask(width)
     page.screen(500)
@@ -217,9 +227,9 @@ def test_figures_follow_the_width_of_the_window(page: Page, report: Path) -> Non
     assert page.ask(f"{width} <= document.querySelector('#distribution').clientWidth")
 
 
-def test_paper_gets_light_colours_and_every_fold_open(page: Page, report: Path) -> None:
+def test_paper_gets_light_colours_and_every_fold_open(page: Page, short_report: Path) -> None:
     page.screen(1280, dark=True)
-    page.open(report)
+    page.open(short_report)
     on_screen, during, after = page.ask(
         "(() => { const look = () => [document.querySelector('#distribution .legendtext').style.fill,"
         " document.querySelectorAll('details:not([open])').length];"
@@ -237,9 +247,9 @@ def test_hostile_names_do_nothing(page: Page, make, tmp_path: Path) -> None:
     evil = '</script><img src=x onerror="window.hit=1"><script>window.hit=1</script>'
     names = (evil, "<b>cat</b>", "%{z} & $x$", "'\"`")
     study = make.study(names)
-    four = replace(study.parts[2], story=evil, scores_of=evil)
+    three = replace(study.parts[1], story=evil, scores_of=evil)
     file = write_report(
-        replace(study, title=evil, summary=evil, parts=(*study.parts[:2], four)), tmp_path / "r.html"
+        replace(study, title=evil, summary=evil, parts=(study.parts[0], three)), tmp_path / "r.html"
     )
     page.screen(1280)
     page.open(file)
@@ -252,7 +262,7 @@ def test_hostile_names_do_nothing(page: Page, make, tmp_path: Path) -> None:
     assert shown[1:] == ["<b>cat</b>", "%{z} & $x$", "'\"`"]
 
 
-def test_a_hundred_classes_and_other_odd_studies_are_drawn(page: Page, make, tmp_path: Path) -> None:
+def test_a_hundred_classes_are_drawn_in_a_file_that_is_still_light(page: Page, make, tmp_path: Path) -> None:
     study = make.study(tuple(f"class {i}" for i in range(100)))
     file = write_report(study, tmp_path / "r.html")
     assert file.stat().st_size < 6e6
@@ -260,3 +270,36 @@ def test_a_hundred_classes_and_other_odd_studies_are_drawn(page: Page, make, tmp
     page.open(file)
     assert_complete(page, file)
     assert page.ask("document.documentElement.scrollWidth") == 390
+
+
+def test_odd_studies_are_drawn(page: Page, make, study, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = DataSummary(
+        "houses", "houses.csv", 100, 1, "float64", ("a", "b", "c"), {"train": (5, 0, 5)}, "", (),
+        distribution={"edges": np.linspace(-5, 5, 65), "price": np.full(64, 0.1)},
+        quantiles=np.arange(5.0).reshape(5, 1),
+    )  # fmt: skip
+    lost = Run("lost", {}, {"epoch": [1.0], "loss": [float("nan")]}, seconds=0.1, diverged="layer 1, step 1")
+    single = make.run(rng, "one epoch", 1, 2.0, 1.0)
+    many = tuple(make.run(rng, f"run {i}", 30, 2.0, 1.0) for i in range(12))
+    part = Part("p", "Odd", "", (lost, single, *many), scores=make.scores(rng, ("a", "b", "c"), 50, absent=1))
+    file = write_report(replace(study, data=table, parts=(part,)), tmp_path / "r.html")
+    page.screen(390, 844, touch=True)
+    page.open(file)
+    assert_complete(page, file)
+    assert page.ask("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.parametrize(
+    "tampering", ['<img src="http://glassnet.invalid/x.png" alt="">', "<script>window.hit = 1</script>"]
+)
+def test_what_does_not_belong_to_the_page_is_stopped_and_noticed(
+    page: Page, short_report: Path, tmp_path: Path, tampering: str
+) -> None:
+    file = tmp_path / "r.html"
+    file.write_text(short_report.read_text().replace("<footer>", f"{tampering}<footer>"))
+    page.screen(1280)
+    page.open(file)
+    assert len(page.complaints) == 1
+    assert "Content Security Policy" in page.complaints[0]
+    assert page.ask("window.hit === undefined")

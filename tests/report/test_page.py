@@ -161,9 +161,10 @@ def test_diverged_and_interrupted_runs_say_so(page):
     text = " ".join(Reading(page).text.split())
     assert "Interrupted. This study was stopped before its end" in text
     assert (
-        "ReLU + Adam diverged. layer 1, step 6,251, matrix product. Its figures after that point mean" in text
+        "ReLU + Adam diverged : layer 1, step 6,251, matrix product. Its figures after that point mean"
+        in text
     )
-    assert "sigmoid + Adam was interrupted." in text
+    assert "sigmoid + Adam was interrupted : its" in text
     ends = [r for r in Reading(page).rows if r and r[0].startswith("ReLU + Adam diverged") and len(r) == 9]
     assert [r[1:5] for r in ends] == [["–"] * 4] * 2  # never its last finite values
     assert "nan" not in text.lower().split()
@@ -205,7 +206,7 @@ def test_parts_without_results_say_so(make):
 def test_a_run_that_diverged_at_once_has_no_curve_but_a_word(history):
     run = Run("lost", {"lr": 10.0}, history, seconds=0.1, diverged="layer 1, step 1")
     seen = Reading(render(empty_study(parts=(Part("p", "Part", "", (run,)),))))
-    assert "lost diverged." in " ".join(seen.text.split())
+    assert "lost diverged :" in " ".join(seen.text.split())
     assert seen.row("lost diverged")[1:5] == ["–"] * 4
 
 

@@ -49,7 +49,8 @@ class Scored:
     title: str
     scores: ClassScores
     matrix: Drawing
-    errors: list[tuple[str, str, int, float]]  # the most frequent, where there are many classes
+    errors: list[tuple[str, str, int, float]]  # the most frequent
+    many: bool  # too many classes for a table beside the matrix
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,10 @@ def _data(data: DataSummary) -> dict[str, Any]:
         drawings.append(drawing(
             "columns", figures.quantile_bands(data.quantiles, "pixel" if image else "column", planes),
             words.quantile_words(data.quantiles),
-            "Every column at once: all its values, their middle half, and the median.",
+            " ".join(filter(None, [
+                "Every column at once: all its values, their middle half, and the median.",
+                words.binning_words(data.n_features),
+            ])),
         ))  # fmt: skip
     return {
         "facts": _facts(data),
@@ -230,7 +234,7 @@ def _scored(name: str, title: str, scores: ClassScores) -> Scored:
     many = len(scores.class_names) > MOST_LETTERED
     caption = "Rows are true classes, columns decisions; the colour is the share of the true class."
     matrix = drawing(f"{name}-confusion", figures.confusion(scores), words.confusion_words(scores), caption)
-    return Scored(title, scores, matrix, tables.top_confusions(scores, 20 if many else 5))
+    return Scored(title, scores, matrix, tables.top_confusions(scores, 20 if many else 5), many)
 
 
 def _precision_recall(part: Part, binary: BinaryScores, colors: Mapping[str, str]) -> Drawing:

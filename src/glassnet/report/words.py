@@ -11,10 +11,12 @@ import numpy.typing as npt
 from glassnet.evaluate import BinaryScores, ClassScores
 from glassnet.lab.results import Run
 from glassnet.report.figures.curves import MOST_POINTS, measured
+from glassnet.report.figures.thin import MOST_BINS
 from glassnet.report.numbers import count, figure, share
 from glassnet.report.tables import top_confusions
 
 __all__ = [
+    "binning_words",
     "confusion_words",
     "curve_words",
     "density_words",
@@ -94,6 +96,16 @@ def density_words(densities: Mapping[str, npt.NDArray[Any]]) -> str:
         if name != "edges"
     ]
     return f"Densities of values from {figure(edges[0])} to {figure(edges[-1])}. Means: {', '.join(means)}."
+
+
+def binning_words(n_columns: int) -> str:
+    """How neighbouring columns were put together, "" if they were not."""
+    if n_columns <= MOST_BINS:
+        return ""
+    return (
+        f"{count(n_columns)} columns in {count(MOST_BINS)} steps; of a step the lowest minimum, "
+        "the highest maximum and the mean quartiles."
+    )
 
 
 def quantile_words(quantiles: npt.NDArray[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_POINTS", "curves", "loss_ceiling", "measured", "run_colors"]
 
 MOST_POINTS = 400  # per curve; at 2,000 epochs five in a row share two points
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star")
 _EXPLODED = 3.0  # a loss above this multiple of its first value counts as exploding (diagnosis uses the same)
 _ROOM = 1.5  # diverged runs are followed up to this multiple of the highest loss of the others
 
@@ -110,9 +112,12 @@ def curves(
             chart.add_scatter(
                 x=[None], y=[None], mode="lines", name=name, line={"color": FAINT, "dash": dash}
             )
+    seen: Counter[str] = Counter()
     for run in runs:
-        for trace in _pair(run, quantity, colors[run.label], alone=len(runs) == 1):
+        paint = colors[run.label]
+        for trace in _pair(run, quantity, paint, alone=len(runs) == 1, again=seen[paint]):
             chart.add_scatter(**trace)
+        seen[paint] += 1
         if run.diverged:
             chart.add_scatter(**_cross(run, quantity, ceiling))
     if baseline is not None:
@@ -128,8 +133,8 @@ def curves(
     return chart
 
 
-def _pair(run: Run, quantity: str, paint: str, alone: bool) -> list[dict[str, Any]]:
-    """The two lines of one run, ready for `add_scatter`."""
+def _pair(run: Run, quantity: str, paint: str, alone: bool, again: int) -> list[dict[str, Any]]:
+    """The two lines of one run, ready for `add_scatter`; a colour used again carries marks of its own."""
     name = plain_text(run.label) + (" (diverged)" if run.diverged else "")
     name += " (interrupted)" if run.interrupted else ""
     lines: list[dict[str, Any]] = []
@@ -144,9 +149,9 @@ def _pair(run: Run, quantity: str, paint: str, alone: bool) -> list[dict[str, An
             "name": what if alone else name,
             "legendgroup": None if alone else run.label,
             "showlegend": alone or not lines,
-            "mode": "lines+markers" if len(kept) <= 25 else "lines",
+            "mode": "lines+markers" if len(kept) <= 25 or again else "lines",
             "line": {"color": paint, "dash": dash, "width": 2 if len(kept) < 200 else 1.5},
-            "marker": {"size": 5, "color": paint},
+            "marker": {"color": paint, "symbol": _SYMBOLS[again % len(_SYMBOLS)], **_size(again)},
             "opacity": 0.55 if run.diverged else 1,
             "hovertemplate": f"%{{y:.4g}} {what}" + ("" if alone else " <extra>%{fullData.name}</extra>"),
         })  # fmt: skip
@@ -155,14 +160,20 @@ def _pair(run: Run, quantity: str, paint: str, alone: bool) -> list[dict[str, An
     return lines
 
 
+def _size(again: int) -> dict[str, int]:
+    return {"size": 8, "maxdisplayed": 10} if again else {"size": 5}
+
+
 def _cross(run: Run, quantity: str, ceiling: float | None) -> dict[str, Any]:
     """The mark where a diverged run ends or leaves the picture; a word in the legend if it never began."""
     epochs, values = measured(run, quantity)
     x, y = None, None
     if len(values):
-        beyond = np.flatnonzero(values > ceiling) if ceiling is not None else np.array([], dtype=int)
-        at = beyond[0] if len(beyond) else len(values) - 1
-        x, y = float(epochs[at]), float(values[at] if ceiling is None else min(values[at], ceiling))
+        x, y = float(epochs[-1]), float(values[-1])
+    if ceiling is not None and np.any(values > ceiling):  # where the line crosses the upper edge
+        beyond = int(np.argmax(values > ceiling))
+        around = slice(max(beyond - 1, 0), beyond + 1)
+        x, y = float(np.interp(ceiling, values[around], epochs[around])), ceiling
     return {
         "x": [x], "y": [y], "mode": "markers+text", "text": ["diverged"], "textposition": "middle right",
         "textfont": {"color": ALARM, "size": 12}, "name": f"{plain_text(run.label)} (diverged at once)",

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.report.figures.theme import MUTED, RAMP, SERIES, blank, color, plain_text
-from glassnet.report.figures.thin import bin_columns, significant
+from glassnet.report.figures.thin import MOST_BINS, bin_columns, significant
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -67,7 +67,7 @@ def _merge(
 
 
 def quantile_bands(
-    quantiles: npt.NDArray[Any], x: str = "column", planes: tuple[str, ...] = (), most: int = 1024
+    quantiles: npt.NDArray[Any], x: str = "column", planes: tuple[str, ...] = (), most: int = MOST_BINS
 ) -> go.Figure:
     """Minimum to maximum, the middle half and the median of every column, side by side.
 

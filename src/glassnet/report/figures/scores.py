@@ -18,7 +18,7 @@ __all__ = ["MOST_LETTERED", "confusion", "precision_recall"]
 
 MOST_LETTERED = 20  # classes up to which every cell carries its count
 _MOST_SHARES = 4  # classes up to which every cell carries its share of the row too
-_MOST_NAMED = 40  # classes up to which every row and column carries its name
+_MOST_NAMED = 30  # names that fit along a side
 _SYMBOLS = ("circle", "diamond", "square", "cross")
 
 
@@ -45,8 +45,9 @@ def confusion(scores: ClassScores) -> go.Figure:
     shares = np.divide(counts, rows, out=np.full(counts.shape, np.nan), where=rows > 0)
     names = [plain_text(name, 14) for name in scores.class_names]
     step = -(-n // _MOST_NAMED)
+    gap = 1 if n <= _MOST_NAMED else 0
     small = {"size": 11, "color": MUTED}
-    chart = blank(int(np.clip(110 + 46 * n, 230, 560 if n <= _MOST_NAMED else 760)), "decided", "true")
+    chart = blank(int(np.clip(110 + 46 * n, 230, 560 if n <= MOST_LETTERED else 760)), "decided", "true")
     chart.add_heatmap(
         z=[significant(row, 4) for row in shares],
         text=_letters(counts, shares) if n <= MOST_LETTERED else None,
@@ -54,7 +55,7 @@ def confusion(scores: ClassScores) -> go.Figure:
         texttemplate="%{text}" if n <= MOST_LETTERED else None,
         hovertemplate="%{customdata}<extra></extra>",
         colorscale=[[i / (len(RAMP) - 1), shade] for i, shade in enumerate(RAMP)],
-        zmin=0, zmax=1, xgap=1, ygap=1, hoverongaps=False,
+        zmin=0, zmax=1, xgap=gap, ygap=gap, hoverongaps=False,
         showscale=n > MOST_LETTERED,
         colorbar={
             "title": {"text": "share of the true class", "side": "right", "font": small},
@@ -62,7 +63,7 @@ def confusion(scores: ClassScores) -> go.Figure:
         },
     )  # fmt: skip
     ticks = {"tickmode": "array", "tickvals": list(range(0, n, step)), "ticktext": names[::step]}
-    chart.update_xaxes(**ticks, showline=False, tickangle=0 if n <= 3 else -45)
+    chart.update_xaxes(**ticks, showline=False, tickangle=0 if n <= 3 else -45 if n <= MOST_LETTERED else -90)
     chart.update_yaxes(**ticks, showgrid=False, autorange="reversed")
     return chart
 

@@ -42,10 +42,15 @@ def color(slot: int) -> str:
 def plain_text(text: str, most: int = 60) -> str:
     """A name that plotly shows as it is: its pseudo-HTML (<b>, <a href>, &lt;) means nothing.
 
-    >>> plain_text("<b>cat</b>"), plain_text("a very long name", most=8)
-    ('&lt;b&gt;cat&lt;/b&gt;', 'a very …')
+    Long names keep their beginning and their end, which often tells them apart.
+
+    >>> plain_text("<b>cat</b>"), plain_text("class number 12", most=9)
+    ('&lt;b&gt;cat&lt;/b&gt;', 'clas…r 12')
     """
-    return html.escape(text if len(text) <= most else text[: most - 1] + "…", quote=False)
+    if len(text) > most:
+        half = most // 2
+        text = f"{text[: most - 1 - half]}…{text[len(text) - half :]}"
+    return html.escape(text, quote=False)
 
 
 @cache

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bin_columns", "significant", "thin"]
+__all__ = ["MOST_BINS", "bin_columns", "significant", "thin"]
+
+MOST_BINS = 1024  # of columns side by side: about one per pixel of the figure
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -63,7 +65,7 @@ def thin(x: Floats, y: Floats, most: int = 400) -> npt.NDArray[np.intp]:
     return drawn
 
 
-def bin_columns(quantiles: Floats, most: int = 1024) -> tuple[Floats, Floats]:
+def bin_columns(quantiles: Floats, most: int = MOST_BINS) -> tuple[Floats, Floats]:
     """Column quantiles with neighbouring columns put together where there are more than `most`.
 
     Of the columns in one bin the lowest minimum, the highest maximum and the mean of the quartiles remain.

@@ -25,7 +25,15 @@
     layout.template = parse(told("template"));
     layout.autosize = true;
     if (touch) layout.dragmode = false; // a finger scrolls the page
-    if (node.clientWidth < 480) for (const trace of data) if (trace.type === "heatmap") trace.showscale = false;
+    if (node.clientWidth < 480) {
+      for (const trace of data) if (trace.type === "heatmap") trace.showscale = false;
+      const { tickvals, ticktext } = layout.xaxis;
+      const step = Math.ceil((tickvals || []).length / 12); // names that fit along a narrow side
+      if (step > 1) {
+        layout.xaxis.tickvals = tickvals.filter((_, i) => i % step === 0);
+        layout.xaxis.ticktext = ticktext.filter((_, i) => i % step === 0);
+      }
+    }
     const config = {
       responsive: true,
       displaylogo: false,
