@@ -42,6 +42,9 @@ class Tree:
         """The content of one file."""
         raise NotImplementedError
 
+    def check(self) -> None:
+        """Refuse an archive that is cut off, encrypted, hostile or absurdly large."""
+
     def close(self) -> None:
         """Close what was opened."""
 
@@ -63,12 +66,14 @@ class _Zip(Tree):
             self._zip = zipfile.ZipFile(root)
         except zipfile.BadZipFile as error:
             raise InputError(f"{root} is not a whole zip file ({error}): copy or download it again") from None
-        members = [m for m in self._zip.infolist() if not m.is_dir()]
-        _check_paths(root, [m.filename for m in members])
-        check_expansion(root, sum(m.file_size for m in members))
-        if any(m.flag_bits & 1 for m in members):
-            raise InputError(f"{root} is encrypted: unpack it and give the folder")
-        super().__init__(root, {m.filename: m.file_size for m in members})
+        self._members = [m for m in self._zip.infolist() if not m.is_dir()]
+        super().__init__(root, {m.filename: m.file_size for m in self._members})
+
+    def check(self) -> None:
+        _check_paths(self.root, [m.filename for m in self._members])
+        check_expansion(self.root, sum(m.file_size for m in self._members))
+        if any(m.flag_bits & 1 for m in self._members):
+            raise InputError(f"{self.root} is encrypted: unpack it and give the folder")
 
     def read(self, path: str) -> bytes:
         try:
@@ -87,21 +92,25 @@ class _Tar(Tree):
         self._file = decompressed(root)
         try:
             with tarfile.open(fileobj=self._file, mode="r:") as archive:
-                members = [m for m in archive if m.isreg()]
+                self._members = archive.getmembers()
         except (*_BROKEN, OSError) as error:
             self._file.close()
             raise InputError(f"{root} is not a whole tar file ({error}): copy or download it again") from None
-        _check_paths(root, [m.name for m in members])
-        self._place = {m.name: (m.offset_data, m.size) for m in members}
-        super().__init__(root, {m.name: m.size for m in members})
+        files = [m for m in self._members if m.isreg()]
+        self._place = {m.name: (m.offset_data, m.size) for m in files}
+        super().__init__(root, {m.name: m.size for m in files})
+
+    def check(self) -> None:
+        _check_paths(self.root, [m.name for m in self._members])
+        # tarfile takes a cut-off file for a shorter one; a whole one has an empty block behind the last member
+        last = max((m.offset_data + -(-m.size // 512) * 512 for m in self._members), default=0)
+        if self._file.seek(0, os.SEEK_END) < last + 512:
+            raise InputError(f"{self.root} is cut off in the middle: copy or download it again")
 
     def read(self, path: str) -> bytes:
         offset, size = self._place[path]
         self._file.seek(offset)
-        content = self._file.read(size)
-        if len(content) < size:
-            raise InputError(f"{self.root} ends inside {path}: it is truncated, copy or download it again")
-        return content
+        return self._file.read(size)
 
     def close(self) -> None:
         self._file.close()
@@ -118,6 +127,7 @@ def open_tree(root: Path) -> Iterator[Tree]:
     else:
         tree = _Tar(root)
     try:
+        tree.check()
         yield tree
     finally:
         tree.close()
