@@ -25,7 +25,7 @@ def demo_gives(monkeypatch):
     """Let `glassnet demo` come by its study in another way than by training."""
 
     def install(outcome):
-        def run_demo(*, seed, progress):
+        def run_demo(*, seed, progress, command):
             if isinstance(outcome, BaseException):
                 raise outcome
             progress.begin("training", 2)
@@ -123,7 +123,7 @@ def test_results_go_to_stdout_and_progress_to_stderr(study, demo_gives, tmp_path
     assert main(["demo", "--out", str(report)]) == 0
     out, err = capsys.readouterr()
     row = next(line for line in out.splitlines() if "sigmoid" in line)
-    assert " ".join(row.split()) == "Ten classes [64, 10] sigmoid 0.5000 0.8000 0.6250 0.5500 0.2"
+    assert " ".join(row.split()) == "part-3 [64, 10] sigmoid 0.5000 0.8000 0.6250 0.5500 0.2"
     assert "0.4240" in out
     assert "0.2000" in out
     assert out.endswith(f"{study.summary}\nReport: {report}\n")
@@ -155,7 +155,7 @@ def test_an_interrupt_without_results_leaves_nothing(demo_gives, tmp_path, capsy
 
 
 def test_warnings_of_libraries_become_one_line_each(study, monkeypatch, tmp_path, capsys) -> None:
-    def run_demo(*, seed, progress):
+    def run_demo(*, seed, progress, command):
         warnings.warn("an old\nsetting", FutureWarning, stacklevel=1)
         return study
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -70,9 +71,10 @@ def main(args: Sequence[str] | None = None) -> int:
     sources = [logging.getLogger("glassnet"), logging.getLogger("py.warnings")]
     for source in sources:
         source.addHandler(log)
-    session = Session()
+    args = list(sys.argv[1:] if args is None else args)
+    session = Session(command=shlex.join(["glassnet", *args]))
     try:
-        return carry_out(list(sys.argv[1:] if args is None else args), session)
+        return carry_out(args, session)
     except Exception as error:
         if session.debug:
             traceback.print_exc()

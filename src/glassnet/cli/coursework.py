@@ -10,7 +10,7 @@ import typer
 from glassnet.cli.bar import progress_on_stderr
 from glassnet.cli.load import load
 from glassnet.cli.options import SOURCES, Debug, Json, Out, Seed, SkipCorrupt
-from glassnet.cli.show import finish
+from glassnet.cli.show import deliver, runs
 
 __all__ = ["coursework"]
 
@@ -24,7 +24,8 @@ def positive(value: float) -> float:
 
 
 def coursework(
-    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help=f"CIFAR-10's images: {SOURCES}.")],
+    context: typer.Context,
+    data: Annotated[str, typer.Option("--data", metavar="SOURCE", help=f"CIFAR-10's images. {SOURCES}")],
     part: Annotated[
         list[int] | None,
         typer.Option(
@@ -56,5 +57,6 @@ def coursework(
             epochs_scale=epochs_scale,
             seed=seed,
             progress=progress,
+            command=context.obj.command,
         )
-    finish(study, out, as_json=json)
+    deliver(study, out, show=runs, as_json=json)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
 from glassnet.cli.bar import progress_on_stderr
 from glassnet.cli.options import Debug, Json, Out, Seed
-from glassnet.cli.show import finish
+from glassnet.cli.show import deliver, runs
 
 __all__ = ["demo"]
 
 
 def demo(
+    context: typer.Context,
     seed: Seed = 0,
     out: Out = Path("report-demo.html"),
     json: Json = False,
@@ -25,5 +28,5 @@ def demo(
     from glassnet.lab.demo import run_demo
 
     with progress_on_stderr() as progress:
-        study = run_demo(seed=seed, progress=progress)
-    finish(study, out, as_json=json)
+        study = run_demo(seed=seed, progress=progress, command=context.obj.command)
+    deliver(study, out, show=runs, as_json=json)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 
-def load(source: str, *, skip_corrupt: bool, progress: Progress) -> Dataset:
+def load(source: str, *, target: str | None = None, skip_corrupt: bool, progress: Progress) -> Dataset:
     """The data behind a path or a name."""
     from glassnet.data.read import read
 
-    dataset = read(source, skip_corrupt=skip_corrupt, progress=progress)
+    dataset = read(source, target=target, skip_corrupt=skip_corrupt, progress=progress)
     for note in dataset.notes:
         say(note)
     return dataset

@@ -16,6 +16,7 @@ __all__ = ["SOURCES", "Debug", "Json", "Out", "Seed", "Session", "SkipCorrupt"]
 class Session:
     """What one call of the command keeps in mind, in the context's `obj`."""
 
+    command: str  # what was typed, for the report
     debug: bool = False
 
 
@@ -49,6 +50,7 @@ SkipCorrupt = Annotated[
     bool, typer.Option("--skip-corrupt", help="Leave out images that cannot be decoded, and name them.")
 ]
 SOURCES = (
-    "a zip, folder or tar.gz of class folders with images, a CSV with pixel columns and a label, "
-    "CIFAR-10's own files, or the name of a data set (cifar10, digits)"
+    "A path: pictures in class folders (folder, zip or tar), pictures with a list of labels, CIFAR-10's own "
+    "files, a CSV of pixels, a table (CSV, TSV, parquet), npz. Or a name: cifar10, cifar100, mnist, "
+    "fashion-mnist (downloaded once), digits, iris, wine, breast_cancer, diabetes."
 )

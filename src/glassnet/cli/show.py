@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,71 +19,87 @@ if TYPE_CHECKING:
     from glassnet.findings import Finding
     from glassnet.lab.results import Study
 
-__all__ = ["figures", "finish", "print_findings", "print_json", "print_study"]
+__all__ = ["deliver", "findings", "runs"]
 
 STYLES = {"error": "bold red", "warning": "yellow"}
 
 
-def finish(study: Study, out: Path, *, as_json: bool) -> None:
-    """Write the report, print the key figures, and say so if the study was interrupted."""
+def deliver(study: Study, report: Path | None, *, show: Callable[[Study], None], as_json: bool) -> None:
+    """Write the report if there is a place for it, then print the study; exit 130 if it was interrupted.
+
+    Parameters
+    ----------
+    show : prints the study for people
+    as_json : print it for programs instead; stdout then holds the JSON alone
+    """
     from glassnet.report import study_json, write_report
 
-    written = write_report(study, out)
+    written = None if report is None else write_report(study, report)
     if as_json:
-        print_json(study_json(study))
+        json.dump(study_json(study), sys.stdout, indent=2, allow_nan=False)
+        print()
     else:
-        print_study(study)
-    # With --json stdout holds the JSON alone.
-    print(f"Report: {written}", file=sys.stderr if as_json else sys.stdout)
+        show(study)
+    if written is not None:
+        print(f"Report: {written}", file=sys.stderr if as_json else sys.stdout)
     if study.interrupted:
         say("interrupted: the report shows what was done until then")
         raise typer.Exit(130)
 
 
-def print_json(document: Any) -> None:
-    json.dump(document, sys.stdout, indent=2, allow_nan=False)
-    print()
+def runs(study: Study) -> None:
+    """Alarms about the data, the last epoch of every run, and our figures beside the coursework's."""
+    from glassnet.findings import Severity
 
-
-def print_study(study: Study) -> None:
-    """The last epoch of every run, then our figures beside the coursework's."""
-    runs = [
-        [part.title, run.label, *figures(run.history), f"{run.seconds:.1f}"]
+    console = stdout_console()
+    alarms = [finding for finding in study.data.findings if finding.severity >= Severity.WARNING]
+    if alarms:
+        print_findings(console, alarms)
+    trained = [
+        [part.key, run.label, *last_values(run.history), f"{run.seconds:.1f}"]
         for part in study.parts
         for run in part.runs
     ]
-    references = [
-        [part.title, reference.figure, number(reference.ours), number(reference.theirs)]
+    if trained:
+        columns = ["part", "run", "loss", "accuracy", "val. loss", "val. accuracy", "seconds"]
+        print_table(console, columns, trained, texts=2)
+    beside = [
+        [part.key, reference.figure, number(reference.ours), number(reference.theirs)]
         for part in study.parts
         for reference in part.references
     ]
-    console = stdout_console()
-    if runs:
-        columns = ["part", "run", "loss", "accuracy", "val. loss", "val. accuracy", "seconds"]
-        print_table(console, columns, runs, texts=2)
-    if references:
-        print_table(console, ["part", "figure", "here", "coursework"], references, texts=2)
+    if beside:
+        print_table(console, ["part", "figure", "here", "coursework"], beside, texts=2)
     console.print(study.summary)
 
 
-def print_findings(found: Sequence[Finding]) -> None:
-    """The worst first, with what to do; then how many of each."""
+def findings(study: Study) -> None:
+    """What the checks found, the worst first, with what to do; then which did not apply."""
+    from glassnet.findings import Severity
+
     console = stdout_console()
-    worst_first = sorted(found, key=lambda f: -f.severity)
-    rows = [[f.severity.label, f.check, " ".join(filter(None, [f.summary, f.advice]))] for f in worst_first]
-    print_table(console, ["", "check", "what was found"], rows, texts=3)
-    labels = [f.severity.label for f in worst_first]
-    console.print(", ".join(f"{labels.count(label)} {label}" for label in dict.fromkeys(labels)))
+    found = [finding for finding in study.data.findings if finding.severity is not Severity.SKIPPED]
+    print_findings(console, found)
+    console.print(study.summary)
+    skipped = [finding.check for finding in study.data.findings if finding.severity is Severity.SKIPPED]
+    if skipped:
+        console.print(f"Does not apply here: {', '.join(skipped)}.")
 
 
-def figures(history: dict[str, list[float]]) -> list[str]:
-    """The last measured value of each curve."""
-    names = ["loss", "accuracy", "val_loss", "val_accuracy"]
-    return [number(last([v for v in history.get(name, []) if not math.isnan(v)])) for name in names]
+def print_findings(console: Console, found: Iterable[Finding]) -> None:
+    rows = [
+        [f.severity.label, f.check, f.summary, f.advice] for f in sorted(found, key=lambda f: -f.severity)
+    ]
+    print_table(console, ["", "check", "what was found", "what to do"], rows, texts=4)
 
 
-def last(values: Sequence[float]) -> float:
-    return values[-1] if values else math.nan
+def last_values(history: dict[str, list[float]]) -> list[str]:
+    """The last measured value of each curve (some are measured at a few epochs only)."""
+    shown = []
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        measured = [value for value in history.get(name, []) if not math.isnan(value)]
+        shown.append(number(measured[-1] if measured else math.nan))
+    return shown
 
 
 def number(value: float) -> str:

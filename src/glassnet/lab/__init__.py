@@ -1,1 +1,1 @@
-
+"""Studies: what is done with data and networks, and the records of what came out."""

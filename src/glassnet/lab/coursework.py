@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from glassnet.data.checks import run_checks
 from glassnet.data.dataset import Dataset
-from glassnet.data.describe import describe
 from glassnet.data.scaling import Scaling, fit_scaling
 from glassnet.data.split import Split, split
 from glassnet.errors import InputError
 from glassnet.evaluate import best_f1_threshold, binary_scores, class_scores
 from glassnet.lab.environment import environment
+from glassnet.lab.look import summarise
 from glassnet.lab.parallel import Job, Trained, train_all
 from glassnet.lab.references import CIFAR10, part_4_references
 from glassnet.lab.results import Comparison, DataSummary, Part, Reference, Run, Study
@@ -166,15 +166,9 @@ class _Work:
                 findings = tuple(run_checks(self.dataset, self.rows, progress=progress))
         except KeyboardInterrupt:
             interrupted = True
-        d, image = self.dataset, self.dataset.image
-        drawn = describe(d, self.rows, seed=self.seed)
-        return DataSummary(
-            name=d.name, source=d.source, n_rows=len(d), n_features=d.n_features, dtype=str(d.X.dtype),
-            class_names=d.class_names, counts=drawn.counts, scaling=self.scaling.words, findings=findings,
-            image_shape=None if image is None else (image.height, image.width, image.channels),
-            samples=drawn.samples, mean_images=drawn.mean_images, std_images=drawn.std_images,
-            distribution=dict(drawn.distribution), quantiles=drawn.quantiles,
-        ), interrupted  # fmt: skip
+        return summarise(
+            self.dataset, self.rows, scaling=self.scaling.words, findings=findings, seed=self.seed
+        ), interrupted
 
     def jobs(self, part: int) -> list[Job]:
         plan, y = self.plan, self.dataset.y
