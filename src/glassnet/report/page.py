@@ -148,16 +148,15 @@ def _class_rows(data: DataSummary) -> list[ClassRow]:
     shown = samples_shown(len(data.class_names), available)
     for c, name in enumerate(data.class_names):
         counts = tuple(split[c] for split in data.counts.values())
-        seen = any(counts) or not counts  # of an absent class there is nothing to see
+        drawn_from = counts[0] if counts else 0  # the samples are of the first part of the split
+        seen = any(counts)  # of an absent class there is nothing to see
 
         def picture(images: Any, c: int = c, seen: bool = seen) -> str:
             return png_address(images[c]) if seen and images is not None and c < len(images) else ""
 
         samples = []
         if seen and data.samples is not None and c < len(data.samples):
-            samples = [
-                png_address(image) for image in data.samples[c, : min(shown, max(counts, default=shown))]
-            ]
+            samples = [png_address(image) for image in data.samples[c, : min(shown, drawn_from)]]
         rows.append(ClassRow(name, counts, picture(data.mean_images), picture(data.std_images), samples))
     return rows
 
