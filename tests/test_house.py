@@ -203,6 +203,27 @@ def test_importing_everything_public_prints_nothing() -> None:
     assert run_python("import glassnet; [getattr(glassnet, name) for name in glassnet.__all__]") == ""
 
 
+def test_it_imports_and_trains_where_there_is_no_network() -> None:
+    printed = run_python(
+        """
+import socket
+
+def refuse(*args, **kwargs):
+    raise AssertionError("somebody asked for the network")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+import glassnet as gn
+for name in gn.__all__:
+    getattr(gn, name)
+digits = gn.read("digits", cache=False)
+net = gn.Network([gn.Dense(8, "relu"), gn.Dense(10)], n_inputs=64)
+history = gn.fit(net, gn.Feed(net, digits.X, digits.y, scaling=gn.fit_scaling(digits.X, "unit")), epochs=2)
+print(history["loss"][1] < history["loss"][0])
+"""
+    )
+    assert printed == "True\n"
+
+
 def test_the_public_names_are_where_the_package_says() -> None:
     import glassnet
 
