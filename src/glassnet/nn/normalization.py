@@ -19,7 +19,7 @@ class BatchNorm(Layer):
     """A = gamma (X - mean) / sqrt(var + eps) + beta per feature (Ioffe & Szegedy 2015).
 
     In training mean and variance are the batch's, and running averages of them are kept (variance with
-    B / (B - 1)); in evaluation the averages are used, unchanged.
+    B / (B - 1); a batch of one row does not count); in evaluation the averages are used, unchanged.
 
     Parameters
     ----------
@@ -68,9 +68,10 @@ class BatchNorm(Layer):
             return self.A
         kernels.batch_norm(X, self.gamma, self.beta, self.eps, self.mean, self.rstd, self.Xn, self.A)
         B, k = len(X), self.momentum
-        var = (1.0 / self.rstd**2 - self.eps) * (B / max(B - 1, 1))  # (O,)
-        self.running_mean += k * (self.mean - self.running_mean)
-        self.running_var += k * (var - self.running_var)
+        if B > 1:  # one row has no variance
+            var = (1.0 / self.rstd**2 - self.eps) * (B / (B - 1))  # (O,)
+            self.running_mean += k * (self.mean - self.running_mean)
+            self.running_var += k * (var - self.running_var)
         return self.A
 
     def backward(self, dA: Array) -> Array:
