@@ -14,6 +14,8 @@ import json
 import os
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -67,11 +69,12 @@ def stamp(paths: Sequence[Path]) -> str:
 
 
 def content_key(paths: Sequence[Path], options: str) -> str:
-    """Hash of the files' contents and of the options they are read with."""
+    """Hash of the files' contents and of the options they are read with; of names where there are several."""
     digest = hashlib.sha256(f"{_FORMAT}\0{options}\0".encode())
+    alone = len(paths) == 1 and paths[0].is_file()
     for path in paths:
         for name, _ in _below(path):
-            digest.update(name.encode("utf-8", "surrogateescape"))
+            digest.update(b"" if alone else name.encode("utf-8", "surrogateescape"))
             with (path if path.is_file() else path / name).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:32]
@@ -121,7 +124,7 @@ class Entry:
     def load(self) -> Stored | None:
         """The copy if it is there and whole."""
         try:
-            with np.load(self._record, allow_pickle=False) as record:
+            with self._record.open("rb") as file, np.load(file, allow_pickle=False) as record:
                 meta: dict[str, Any] = json.loads(str(record["meta"]))
                 y, part = record["y"], record["part"]
             image = ImageShape(*meta["image"])
@@ -129,7 +132,7 @@ class Entry:
             if self._pixels.stat().st_size != shape[0] * shape[1]:
                 return None
             X = np.memmap(self._pixels, np.uint8, "r", shape=shape)
-        except (OSError, ValueError, KeyError, TypeError, EOFError):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
         content = Content(
             y, tuple(meta["class_names"]), image, part if len(part) else None, tuple(meta["notes"])

@@ -33,19 +33,20 @@ def pack(files: Sequence[tuple[Path, int]], request: Request, sink: Sink, progre
     column = _picture_column(first)
     assert column is not None
     label, names = _label(first, column, request)
-    labels, parts, places = [], [], []
+    labels, parts = [], []
+    places: dict[str, tuple[int, int]] = {}  # name of a picture for people -> file and row
     for k, (path, part_code) in enumerate(files):
         codes = pl.read_parquet(path, columns=[label])[label]
         if codes.null_count():
             raise InputError(f"{path}: label {label!r} is missing in {codes.null_count()} rows: remove them")
         labels.append(codes.to_numpy())
         parts.append(np.full(len(codes), part_code, np.int8))
-        places += [f"{k}:{row}" for row in range(len(codes))]
+        places |= {f"{path} row {row}": (k, row) for row in range(len(codes))}
     loaded: tuple[int, Any] = -1, None
 
-    def read(place: str) -> bytes:
+    def read(name: str) -> bytes:
         nonlocal loaded
-        k, row = (int(p) for p in place.split(":"))
+        k, row = places[name]
         if loaded[0] != k:
             loaded = k, pl.read_parquet(files[k][0], columns=[column])[column].struct.field("bytes")
         content = loaded[1][row]
@@ -54,7 +55,7 @@ def pack(files: Sequence[tuple[Path, int]], request: Request, sink: Sink, progre
     if not places:
         raise InputError(f"{first} has no rows")
     size = sum(path.stat().st_size for path, _ in files)
-    decoded = decode(places, read, size, str(first), request, sink, progress)
+    decoded = decode(list(places), read, size, str(first), request, sink, progress)
     kept = decoded.kept
     target = class_codes(np.concatenate(labels)[kept], request.class_names or names, str(first))
     split = np.concatenate(parts)[kept]

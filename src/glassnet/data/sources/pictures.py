@@ -229,7 +229,7 @@ def _decode_chunk(chunk: list[Named], shape: Shape, size: tuple[int, int] | None
 
 def _open(name: str, content: bytes, size: tuple[int, int] | None) -> tuple[npt.NDArray[np.uint8], str]:
     """One picture as (height, width) or (height, width, 3) pixels, and what had to be converted."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
@@ -249,6 +249,8 @@ def _open(name: str, content: bytes, size: tuple[int, int] | None) -> tuple[npt.
             return np.asarray(plain), change
     except (InputError, MemoryError):
         raise
+    except UnidentifiedImageError:
+        raise _Unreadable("it is in no known picture format") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on malformed bytes
         raise _Unreadable(str(error).replace("\n", " ")) from None
 

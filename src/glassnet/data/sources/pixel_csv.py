@@ -114,7 +114,7 @@ def _pack_one(
             pixels, found = _parse(block, head, layout, line, where)
             sink.write(_ordered(pixels, layout, request))
             labels.append(found)
-            line += len(found)
+            line += block.count(b"\n")
             progress.advance(len(block), f"line {line}")
     if layout is None:
         raise InputError(f"{where} has a header but no rows")
@@ -279,9 +279,8 @@ def _parse(
     if frame is None or frame.null_count().sum_horizontal()[0]:
         # Something is wrong, or pixels are written as "12.0": read again so that it can be told where.
         frame = _with_numbers(block, head, layout, line, where)
-    labels = frame[:, layout.label].to_numpy()
-    pixels = frame[:, list(layout.pixels)].to_numpy()
-    return pixels, labels
+    pixels = frame.select([layout.names[k] for k in layout.pixels]).to_numpy()
+    return pixels, frame[layout.names[layout.label]].to_numpy()
 
 
 def _frame(block: bytes, head: Head, layout: _Layout, kind: pl.DataType) -> pl.DataFrame:
@@ -297,45 +296,48 @@ def _frame(block: bytes, head: Head, layout: _Layout, kind: pl.DataType) -> pl.D
 def _with_numbers(block: bytes, head: Head, layout: _Layout, line: int, where: str) -> pl.DataFrame:
     import polars as pl
 
+    _refuse_odd_lines(block, head, line, where)
     try:
         text = _frame(block, head, layout, pl.String())
     except pl.exceptions.PolarsError as error:
-        wide = _first_wide_line(block, head, len(layout.names))
-        if wide is not None:
-            at, cells = f"{where}: line {line + wide[0]}", wide[1]
-            raise InputError(f"{at} has {cells} cells instead of {len(layout.names)}: correct it") from None
-        first = str(error).splitlines()[0]
-        raise InputError(f"{where}: cannot be parsed from line {line} on: {first}") from None
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{where}: cannot be parsed from line {line} on: {reason}") from None
     numbers = text.with_columns(
         pl.col([layout.names[k] for k in layout.pixels]).cast(pl.Float64, strict=False)
     )
+    filled = ~text.select(pl.all_horizontal(pl.all().is_null())).to_series()  # False: an empty line
+    columns = []
     for k in (layout.label, *layout.pixels):
         name = layout.names[k]
-        if numbers[name].null_count():
-            row = int(numbers[name].is_null().arg_true()[0])
+        missing = (numbers[name].is_null() & filled).arg_true()
+        if len(missing):
+            row = int(missing[0])
             cell = text[name][row]
             what = (
                 "is empty" if cell is None or not cell.strip() else f"holds {cell[:30]!r}, which is no number"
             )
             raise InputError(f"{where}: line {line + row}, column {name!r} {what}: correct or remove the row")
-    pixels = []
-    for k in layout.pixels:
-        name = layout.names[k]
-        values = numbers[name].to_numpy()
-        wrong = ~((values >= 0) & (values <= 255) & (values == np.floor(values)))  # true for NaN too
+        if k == layout.label:
+            columns.append(text[name].filter(filled))
+            continue
+        values = numbers[name].fill_null(0).to_numpy()
+        wrong = ~((values >= 0) & (values <= 255) & (values == np.floor(values)))  # True for NaN too
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(
                 f"{where}: line {line + row}, column {name!r} holds {text[name][row]}: "
                 "pixels must be whole numbers from 0 to 255"
             )
-        pixels.append(pl.Series(name, values.astype(np.uint8)))
-    return numbers.with_columns(pixels)
+        columns.append(pl.Series(name, values.astype(np.uint8)).filter(filled))
+    return pl.DataFrame(columns)
 
 
-def _first_wide_line(block: bytes, head: Head, width: int) -> tuple[int, int] | None:
-    for k, row in enumerate(block.splitlines()):
-        cells = row.count(head.delimiter.encode()) + 1
-        if cells > width:
-            return k, cells
-    return None
+def _refuse_odd_lines(block: bytes, head: Head, line: int, where: str) -> None:
+    """Refuse the first line with too few or too many cells; polars would fill or drop them."""
+    delimiter = head.delimiter.encode()
+    for k, text in enumerate(block.splitlines()):
+        cells = text.count(delimiter) + 1
+        if text.strip() and cells != len(head.cells) and b'"' not in text:
+            raise InputError(
+                f"{where}: line {line + k} has {cells} cells instead of {len(head.cells)}: correct it"
+            )

@@ -28,6 +28,8 @@ _MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?", "
 _TARGETS = ("target", "label", "labels", "class", "y")
 _DATE = r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))([ T]\d{1,2}:\d{2}.*)?\s*$"
 _MOSTLY = 0.9  # share of numbers in a text column from which the other cells are mistakes, not categories
+# polars would take empty lines for rows without values
+_EMPTY_LINES = re.compile(rb"(?:\r?\n[ \t]*)+(?:\r?\n|\Z)")
 _DECIMAL_COMMA = re.compile(rb"\d,\d")
 
 
@@ -190,8 +192,9 @@ def read_delimited(path: Path) -> pl.DataFrame:
         raise InputError(f"{where} has a header but no rows")
     try:
         frame = pl.read_csv(
-            content, has_header=False, new_columns=list(names), separator=head.delimiter,
-            null_values=_MISSING, try_parse_dates=True, infer_schema_length=None, decimal_comma=comma,
+            _EMPTY_LINES.sub(b"\n", content.strip(b"\r\n")), has_header=False, new_columns=list(names),
+            separator=head.delimiter, null_values=_MISSING, try_parse_dates=True, infer_schema_length=None,
+            decimal_comma=comma,
         )  # fmt: skip
     except pl.exceptions.PolarsError as error:
         _locate_bad_line(content, head, where, first)

@@ -102,7 +102,7 @@ class _Tar(Tree):
 
     def check(self) -> None:
         _check_paths(self.root, [m.name for m in self._members])
-        # tarfile takes a cut-off file for a shorter one; a whole one has an empty block behind the last member
+        # tarfile takes a cut-off file for a shorter one; a whole one ends with an empty block
         last = max((m.offset_data + -(-m.size // 512) * 512 for m in self._members), default=0)
         if self._file.seek(0, os.SEEK_END) < last + 512:
             raise InputError(f"{self.root} is cut off in the middle: copy or download it again")

@@ -44,11 +44,18 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _from_buffer(content: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any, *_: object) -> Any:
+    """Stands in for NumPy's function of that name, which protocol 5 uses."""
+    return np.frombuffer(content, dtype).reshape(shape, order=order)
+
+
 _ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("numpy.core.multiarray", "_reconstruct"): _empty_array,
     ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("_codecs", "encode"): _latin1,
 }
 
