@@ -30,6 +30,7 @@ HOUSE: dict[str, tuple[int, str, str]] = {
     "findings": (0, "", ""),
     "progress": (0, "", ""),
     "seeds": (0, "", "numpy"),
+    "bar": (1, "", "rich"),
     "kernels": (1, "", "numpy numba threadpoolctl"),
     "data": (1, "kernels", "numpy numba scipy sklearn joblib polars PIL pooch platformdirs"),
     "evaluate": (1, "", "numpy scipy sklearn"),

@@ -24,6 +24,8 @@ _HOME = {
     "ImageShape": "glassnet.data.dataset",
     "InputError": "glassnet.errors",
     "LayerNorm": "glassnet.nn",
+    "MLPClassifier": "glassnet.estimators",
+    "MLPRegressor": "glassnet.estimators",
     "MissingExtra": "glassnet.errors",
     "Momentum": "glassnet.nn",
     "Network": "glassnet.nn",
@@ -56,6 +58,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from glassnet.errors import GlassnetError as GlassnetError
     from glassnet.errors import InputError as InputError
     from glassnet.errors import MissingExtra as MissingExtra
+    from glassnet.estimators import MLPClassifier as MLPClassifier
+    from glassnet.estimators import MLPRegressor as MLPRegressor
     from glassnet.findings import Finding as Finding
     from glassnet.findings import Severity as Severity
     from glassnet.lab.coursework import run_coursework as run_coursework

@@ -1,0 +1,338 @@
+"""The classifier: labels and their codes, class weights, decisions, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from glassnet.errors import InputError
+from glassnet.estimators.base import STORED, BaseMLP
+from glassnet.estimators.decision import (
+    best_temperature,
+    f1_threshold,
+    log_mean,
+    log_sigmoid,
+    log_softmax,
+    logit,
+)
+from glassnet.estimators.rows import Rows
+from glassnet.nn import Activation, Loss, Optimizer, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from glassnet.progress import Progress
+from glassnet.train import Callback, Run
+
+__all__ = ["MLPClassifier"]
+
+Array = npt.NDArray[Any]
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+    """PLACEHOLDER"""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "threshold": [StrOptions({"f1"}), Interval(Real, 0, 1, closed="neither"), None],
+        "temperature_scaling": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Activation | Callable[[Array], Array] | Sequence[Any] = "relu",
+        *,
+        solver: str | Optimizer = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Mapping[Any, float] | str | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        normalization: str | None = None,
+        initializer: str | Callable[[np.random.Generator, int, int], Array] | None = None,
+        weight_decay: float | None = None,
+        schedule: str | Callable[[float], float] | None = None,
+        clip_norm: float | None = None,
+        label_smoothing: float = 0.0,
+        monitor: str | Callable[[Any, Any, Any], float] | None = None,
+        patience: int | None = None,
+        callbacks: Sequence[Callback | Callable[[Run], Any]] | None = None,
+        time_limit: float | None = None,
+        ema: float | None = None,
+        threshold: float | str | None = None,
+        temperature_scaling: bool = False,
+        n_ensemble: int = 1,
+        n_jobs: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> None:
+        self._take(locals())
+
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:  # fmt: skip
+        """Learn from rows and their labels.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array, sparse matrix or data frame of numbers
+        y : (n_samples,) labels of any type, or (n_samples, n_labels) zeros and ones for several labels
+        sample_weight : (n_samples,) non-negative weights, or None
+        X_val, y_val, sample_weight_val : rows to watch, never learned from; in place of the share that
+            `early_stopping` would take
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError : data or parameters that cannot be used, or training that diverged
+        """
+        return self._fit(X, y, sample_weight, held_out=(X_val, y_val, sample_weight_val))
+
+    @available_if(lambda self: self._check_solver())  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
+        """Learn for one epoch from where the last call ended: weights, optimizer and order go on.
+
+        n calls with the same rows give bit for bit what one `fit` with max_iter=n gives.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as for `fit`
+        classes : all labels that will ever occur; needed at the first call, except for several labels
+
+        Returns
+        -------
+        self
+        """
+        several = type_of_target(y).startswith("multilabel")
+        if several and classes is None and not hasattr(self, "classes_"):
+            classes = np.arange(np.shape(y)[1])
+        if _check_partial_fit_first_call(self, classes):
+            self._label_binarizer = LabelBinarizer().fit(y if several else classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def _read(self, X: Any, y: Any, weight: Any, *, reset: bool, held: bool = False) -> Rows:
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=STORED, order="C", reset=reset
+        )
+        weight = self._checked_weight(weight, X)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if held:
+            unknown = np.setdiff1d(unique_labels(y), self.classes_)
+            if len(unknown):
+                raise InputError(f"there are labels that y does not have: {unknown}")
+        elif not hasattr(self, "classes_") or reset:
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._compare_classes(unique_labels(y))
+        return Rows(X, y, self._encode(y), weight)
+
+    def _compare_classes(self, classes: Array) -> None:
+        """Refuse labels that the network has no output for, in scikit-learn's words."""
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to "
+                    f"fit. Previously got {self.classes_}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    def _encode(self, y: Any) -> Array:
+        """Labels as the network's loss takes them: codes (n,), or zeros and ones (n, K)."""
+        if self._label_binarizer.y_type_ == "multiclass":
+            self.out_activation_ = "softmax"
+            return np.asarray(np.searchsorted(self.classes_, y))
+        self.out_activation_ = "logistic"
+        return np.asarray(self._label_binarizer.transform(y), dtype=np.float32)
+
+    def _loss(self, rows: Rows) -> Loss:
+        softmax = self.out_activation_ == "softmax"
+        chosen = SoftmaxCrossEntropy if softmax else SigmoidCrossEntropy
+        return chosen(label_smoothing=self.label_smoothing, class_weight=self._class_weights(rows))
+
+    def _class_weights(self, rows: Rows) -> Array | None:
+        """One factor for each class code, or None."""
+        if self.class_weight is None:
+            return None
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            raise InputError("class_weight is for one label a row; for several, use sample_weight")
+        n = max(len(self.classes_), 2)
+        if self.class_weight == "balanced":
+            codes = rows.target.reshape(-1).astype(np.int64)
+            counts = np.bincount(codes, weights=rows.weight, minlength=n)
+            return np.asarray(counts.sum() / (len(self.classes_) * np.where(counts > 0, counts, np.inf)))
+        given: Mapping[Any, float] = self.class_weight
+        unknown = set(given) - set(self.classes_.tolist())
+        if unknown:
+            raise InputError(f"class_weight has labels that y does not have: {sorted(unknown, key=str)}")
+        return np.array([given.get(label, 1.0) for label in self.classes_.tolist()] + [1.0])[:n]
+
+    def _stratify(self, rows: Rows) -> Array | None:
+        if self.out_activation_ == "softmax":
+            return rows.target
+        return rows.target.astype(bool) if self.n_outputs_ == 1 else None
+
+    def _score_outputs(self, Z: Array, target: Array, weight: Array | None) -> float:
+        """Accuracy; with several labels all of a row's must be right."""
+        if target.ndim == 1:
+            return float(np.average(Z.argmax(axis=1) == target, weights=weight))
+        return float(np.average(((Z > 0) == (target > 0.5)).all(axis=1), weights=weight))
+
+    def _refuse_combinations(self, incremental: bool) -> None:
+        super()._refuse_combinations(incremental)
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit: the shares of the classes are not "
+                "known yet. Give the weights as a dict."
+            )
+        if incremental and (self.threshold == "f1" or self.temperature_scaling):
+            raise InputError("partial_fit has no validation rows to choose a threshold or a temperature on")
+
+    def _before_training(self) -> None:
+        self.temperature_ = 1.0
+        self.threshold_ = float(self.threshold) if isinstance(self.threshold, Real) else 0.5
+
+    def _after_training(self, held: Rows | None) -> None:
+        """Choose temperature and threshold, on validation rows where they are to be learned."""
+        if self.threshold is not None and (self.n_outputs_ > 1 or len(self.classes_) != 2):
+            raise InputError(f"threshold is for two classes; here are {len(self.classes_)}")
+        if self.temperature_scaling or self.threshold == "f1":
+            name = "temperature_scaling" if self.temperature_scaling else "threshold='f1'"
+            if held is None:
+                raise InputError(f"{name} needs validation rows: early_stopping, or X_val and y_val")
+            X, _, weight = held.chosen()
+            target = held.target if held.which is None else held.target[held.which]
+            if self.temperature_scaling:
+                self.temperature_ = best_temperature(self._checked_logits(X), target, weight)
+            if self.threshold == "f1":
+                self.threshold_ = f1_threshold(self._checked_logits(X), target)
+
+    # Predicting
+
+    def _checked_logits(self, X: Any) -> Array:
+        """Logits for rows that were checked already, shape (n, n_outputs)."""
+        members = getattr(self, "estimators_", None) or [self]
+        return self._combined([member._network_outputs(X) for member in members])
+
+    def _logits(self, X: Any) -> Array:
+        return self._combined(self._every_output(X))
+
+    def _combined(self, outputs: list[Array]) -> Array:
+        """Logits of the mean of the members' probabilities, divided by the temperature."""
+        Z = outputs[0]  # (n, K)
+        if len(outputs) > 1 and self.out_activation_ == "softmax":
+            Z = log_mean([log_softmax(Z) for Z in outputs])
+        elif len(outputs) > 1:
+            Z = log_mean([log_sigmoid(Z) for Z in outputs]) - log_mean([log_sigmoid(-Z) for Z in outputs])
+        return Z if self.temperature_ == 1.0 else Z / self.temperature_
+
+    def decision_function(self, X: Any) -> Array:
+        """Logits: the log odds of the second class (n,), or one number for each class or label (n, K).
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array, sparse matrix or data frame
+        """
+        Z = self._logits(X)
+        return Z[:, 0] if self.n_outputs_ == 1 else Z
+
+    def predict(self, X: Any) -> Array:
+        """Labels: of the highest probability, or for two classes of a probability above the threshold.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array, sparse matrix or data frame
+
+        Returns
+        -------
+        y : (n_samples,) labels, or (n_samples, n_labels) zeros and ones
+        """
+        Z = self._logits(X)
+        if self.out_activation_ == "softmax":
+            return np.asarray(self.classes_[Z.argmax(axis=1)])
+        if self.n_outputs_ > 1:
+            decided = (Z > 0).astype(int)
+            return self._label_binarizer.inverse_transform(decided) if self._sparse_labels() else decided
+        if len(self.classes_) == 1:
+            return np.repeat(self.classes_, len(Z))
+        above = Z[:, 0] >= logit(self.threshold_) if self.threshold is not None else Z[:, 0] > 0
+        return np.asarray(self.classes_[above.astype(int)])
+
+    def _sparse_labels(self) -> bool:
+        return bool(self._label_binarizer.sparse_input_)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of the classes in the order of `classes_`, (n_samples, n_classes).
+
+        With several labels: of each label by itself; the rows do not sum to 1.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array, sparse matrix or data frame
+        """
+        from scipy.special import expit
+
+        Z = self._logits(X)
+        if self.out_activation_ == "softmax":
+            E = np.exp(Z - Z.max(axis=1, keepdims=True))
+            return np.asarray(E / E.sum(axis=1, keepdims=True))
+        p = np.asarray(expit(Z))
+        return np.concatenate([1 - p, p], axis=1) if self.n_outputs_ == 1 else p
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of the probabilities, exact also where a probability is too small to be told from 0.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array, sparse matrix or data frame
+        """
+        Z = self._logits(X)
+        if self.out_activation_ == "softmax":
+            return log_softmax(Z)
+        return (
+            np.concatenate([log_sigmoid(-Z), log_sigmoid(Z)], axis=1)
+            if self.n_outputs_ == 1
+            else log_sigmoid(Z)
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,58 @@
+"""Several networks with different first weights and orders, trained side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glassnet.estimators.rows import Rows, hold_out
+
+__all__ = ["fit_members"]
+
+#: what the members do not do themselves
+OF_THE_WHOLE = {
+    "n_ensemble": 1, "n_jobs": None, "progress": None, "threshold": None, "temperature_scaling": False,
+}  # fmt: skip
+LEARNED_FROM_DATA = ("classes_", "_label_binarizer", "n_features_in_", "feature_names_in_", "n_outputs_")
+
+
+def _fit_member(
+    member: Any, rows: Rows, held: Rows | None, first: bool, incremental: bool
+) -> tuple[Any, bool]:
+    exhausted, _ = member._fit_network(rows, held, first, incremental)
+    return member, exhausted
+
+
+def fit_members(
+    whole: Any, rows: Rows, held: Rows | None, first: bool, incremental: bool
+) -> tuple[bool, Rows | None]:
+    """Train `n_ensemble` networks; whether one came to its last epoch, and their validation rows.
+
+    All members learn from the same rows and watch the same validation rows; each has its own seed, drawn
+    from the whole's `random_state`, so the result does not depend on how many run at a time.
+    """
+    from sklearn.base import clone
+    from sklearn.utils.parallel import Parallel, delayed
+
+    rng = whole._draw_generator(incremental)
+    if first or len(getattr(whole, "estimators_", [])) != whole.n_ensemble:
+        seeds = rng.randint(2**31 - 1, size=whole.n_ensemble)
+        plain = {name: value for name, value in OF_THE_WHOLE.items() if hasattr(whole, name)}
+        members = [clone(whole).set_params(random_state=int(seed), **plain) for seed in seeds]
+        first = True
+    else:
+        members = whole.estimators_
+    if held is None and whole.early_stopping and whole.solver != "lbfgs":
+        rows, held = hold_out(rows, whole.validation_fraction, rng, whole._stratify(rows))
+    learned = {name: vars(whole)[name] for name in LEARNED_FROM_DATA if name in vars(whole)}
+    for member in members:
+        vars(member).update(learned)
+    done = Parallel(n_jobs=whole.n_jobs)(
+        delayed(_fit_member)(member, rows, held, first, incremental) for member in members
+    )
+    whole.estimators_ = [member for member, _ in done]
+    first_member = whole.estimators_[0]
+    whole.n_iter_ = max(member.n_iter_ for member in whole.estimators_)
+    whole.loss_ = sum(member.loss_ for member in whole.estimators_) / whole.n_ensemble
+    whole.t_, whole.n_layers_ = first_member.t_, first_member.n_layers_
+    whole.stop_reason_ = first_member.stop_reason_
+    return any(exhausted for _, exhausted in done), held

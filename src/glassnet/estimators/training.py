@@ -1,0 +1,233 @@
+"""One fit of one network: what to watch, when to stop, and what the estimator remembers of it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.errors import InputError, unknown_name
+from glassnet.estimators.rows import Rows
+from glassnet.estimators.solvers import make_solver
+from glassnet.estimators.watching import CalledEachEpoch, ScikitOrder, StoppingRule, Watch
+from glassnet.nn import Network, Optimizer, Schedule, schedule
+from glassnet.progress import Progress
+from glassnet.train import (
+    L2,
+    Average,
+    Callback,
+    ClipNorm,
+    Feed,
+    History,
+    KeepBest,
+    Report,
+    Run,
+    TimeLimit,
+    evaluate,
+    fit,
+    fit_lbfgs,
+)
+from glassnet.train.treatments import Treatment
+
+__all__ = ["Progressed", "train"]
+
+Array = npt.NDArray[Any]
+MEASURED = ("val_loss", "val_accuracy", "val_score")
+
+
+@dataclass
+class Progressed:
+    """Where a training stands between two calls of `partial_fit`."""
+
+    optimizer: Optimizer
+    order: ScikitOrder
+    seed: int
+    epoch: int = 0
+    step: int = 0
+
+
+def train(
+    estimator: Any, network: Network, rows: Rows, held: Rows | None, rng: np.random.RandomState, seed: int,
+    incremental: bool,
+) -> bool:  # fmt: skip
+    """Train, and write scikit-learn's fitted attributes; True if the last epoch came before the end."""
+    e = estimator
+    feed, held_feed = rows.feed(network), None if held is None else held.feed(network)
+    rule = _stopping_rule(e, len(feed), held, incremental)
+    average = Average(e.ema) if e.ema is not None else None
+    keep = _keep_best(e, rule, held, incremental)
+    watch = Watch(held_feed, _score(e, held), keep, average, _scorers(e, rule.monitor, held))
+    callbacks: list[Callback] = [average] if average is not None else []
+    callbacks += [watch, rule, *([TimeLimit(e.time_limit)] if e.time_limit is not None else [])]
+    callbacks += [c if isinstance(c, Callback) else CalledEachEpoch(c) for c in e.callbacks or ()]
+    progress = _progress(e.progress)
+    if progress is not None:
+        callbacks.append(Report(progress, type(e).__name__))
+    metrics = ("accuracy",) if network.loss.classifies and (held or rule.monitor == "accuracy") else ()
+    treatments: list[Treatment] = [L2(e.alpha, per_batch=True)] if e.alpha > 0 else []
+    if e.solver == "lbfgs":
+        history = fit_lbfgs(
+            network, feed, max_iter=e.max_iter, max_fun=e.max_fun, tol=e.tol, treatments=treatments,
+            metrics=metrics, callbacks=callbacks,
+        )  # fmt: skip
+    else:
+        if e.clip_norm is not None:
+            treatments.append(ClipNorm(e.clip_norm))
+        done, run = _begin(e, network, rng, seed, incremental)
+        history = fit(
+            network, feed, optimizer=run.optimizer, schedule=_schedule(e.schedule), epochs=run.epochs,
+            batch_size=_batch_size(e, len(feed)), shuffle=done.order if e.shuffle else False,
+            treatments=treatments, metrics=metrics, callbacks=callbacks, seed=done.seed, resume=run,
+        )  # fmt: skip
+        done.epoch, done.step = run.epoch, run.step
+    _remember(e, network, feed, treatments, history, rule, keep)
+    return _exhausted(e, history) and not incremental
+
+
+def _begin(
+    e: Any, network: Network, rng: np.random.RandomState, seed: int, incremental: bool
+) -> tuple[Progressed, Run]:
+    """A new run, or the one that an earlier call left."""
+    done: Progressed | None = e.__dict__.get("_progressed") if incremental else None
+    if done is None:
+        done = e._progressed = Progressed(make_solver(e), ScikitOrder(rng), seed)
+        done.optimizer.start(network)
+        e._optimizer = done.optimizer
+    epochs = max(e.max_iter, done.epoch + 1)
+    return done, Run(network, done.optimizer, History(), epochs, epoch=done.epoch, step=done.step)
+
+
+def _batch_size(e: Any, n_rows: int) -> int:
+    if e.batch_size == "auto":
+        return min(200, n_rows)
+    if e.batch_size > n_rows:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+        )
+    return int(min(e.batch_size, n_rows))
+
+
+def _schedule(spec: Any) -> Schedule:
+    return schedule("constant" if spec is None else spec)
+
+
+def _progress(spec: bool | Progress | None) -> Progress | None:
+    if spec is True:
+        from glassnet.bar import Bar
+
+        return Bar()
+    return spec if isinstance(spec, Progress) else None
+
+
+def _stopping_rule(e: Any, n_rows: int, held: Rows | None, incremental: bool) -> StoppingRule:
+    early = held is not None and e.early_stopping and not incremental
+    explicit = (e.monitor is not None or e.patience is not None) and not incremental
+    if explicit:
+        monitor = _monitored_name(e.monitor) or ("val_loss" if held is not None else "loss")
+        if monitor.startswith("val_") and held is None:
+            raise InputError(
+                f"monitor={monitor!r} needs validation rows: give X_val, y_val or early_stopping"
+            )
+    else:
+        monitor = "val_score" if early else "loss"
+    patience = e.n_iter_no_change if e.patience is None else e.patience
+    limit = patience if e.patience is None else patience - 1
+    if not explicit and not early and (e.solver == "lbfgs" or e.schedule is not None):
+        limit = math.inf  # L-BFGS ends by itself, and a schedule is to be followed to its end
+    best = {"loss": e.best_loss_, "val_score": e.best_validation_score_}.get(monitor)
+    return StoppingRule(
+        monitor, {"loss": "Training loss", "val_score": "Validation score"}.get(monitor, monitor),
+        tol=e.tol, patience=patience, limit=limit, n_rows=n_rows, t=e.t_, count=e._no_improvement_count,
+        best=math.inf if best is None else best if monitor == "loss" else -best,
+        rate_rule=e.learning_rate, power_t=e.power_t, verbose=bool(e.verbose), show_score=early,
+        one_epoch=incremental,
+    )  # fmt: skip
+
+
+def _monitored_name(monitor: Any) -> str | None:
+    return f"val_{monitor.__name__}" if callable(monitor) else monitor
+
+
+def _keep_best(e: Any, rule: StoppingRule, held: Rows | None, incremental: bool) -> KeepBest | None:
+    """What keeps the best weights: by the monitored quantity, or else by the validation loss."""
+    if incremental or (held is None and e.monitor is None and e.patience is None):
+        return None
+    chosen = held is None or e.monitor is not None or rule.monitor != "loss"
+    monitor = rule.monitor if chosen else "val_loss"
+    kept: KeepBest | None = e.__dict__.get("_kept")  # the best of an earlier fit counts (warm_start)
+    return kept if kept is not None and kept.monitor == monitor else KeepBest(monitor)
+
+
+def _score(e: Any, held: Rows | None) -> Callable[[Array, Array], float]:
+    weight = None if held is None else held.chosen()[2]
+    return lambda Z, y: e._score_outputs(Z, y, weight)
+
+
+def _scorers(e: Any, monitor: str, held: Rows | None) -> dict[str, Callable[[], float]]:
+    """A scorer of scikit-learn's (or a function like one) where one is monitored."""
+    if held is None or monitor in MEASURED or not monitor.startswith("val_") or e.monitor is None:
+        return {}
+    scorer = e.monitor
+    if not callable(scorer):
+        from sklearn.metrics import get_scorer, get_scorer_names
+
+        name = monitor.removeprefix("val_")
+        if name not in get_scorer_names():
+            known = [*MEASURED, *(f"val_{name}" for name in get_scorer_names())]
+            raise unknown_name("quantity to monitor", monitor, known)
+        scorer = get_scorer(name)
+    X, y, _ = held.chosen()
+    return {monitor: lambda: scorer(e, X, y)}
+
+
+def _remember(
+    e: Any, network: Network, feed: Feed, treatments: list[Treatment], history: History, rule: StoppingRule,
+    keep: KeepBest | None,
+) -> None:  # fmt: skip
+    losses = history.values.get("loss", [])
+    e.n_iter_, e.t_ = len(history), rule.t if e.solver != "lbfgs" else 0
+    e._no_improvement_count, e._kept = rule.count, keep if e.warm_start else None
+    e.loss_curve_ = [*e.loss_curve_, *losses]
+    if losses:
+        e.loss_ = losses[-1]
+    elif not history.interrupted:  # L-BFGS found nothing to improve
+        penalty = sum(treat(network, feed.total_weight(feed.rows)) for treat in treatments)
+        e.loss_ = evaluate(network, feed)["loss"] + penalty
+    scores = history.values.get("val_score")
+    if scores is not None:
+        e.validation_scores_ = [*(e.validation_scores_ or []), *scores]
+        e.best_validation_score_ = max((s for s in e.validation_scores_ if s == s), default=-math.inf)
+    stopped_early = e.early_stopping and scores is not None
+    e.best_loss_ = None if stopped_early else min((v for v in e.loss_curve_ if v == v), default=math.inf)
+    e.history_ = _joined(e.history_, history.values)
+    if history.interrupted:
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    restored = keep is not None and keep.best_epoch > 0
+    if not np.isfinite(network.theta).all() or (history.diverged and not restored):
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large"
+            f" values and need to be preprocessed. ({history.diverged or 'the last step'})"
+        )
+    e.stop_reason_ = history.stopped
+
+
+def _joined(before: dict[str, list[float]], now: dict[str, list[float]]) -> dict[str, list[float]]:
+    """The histories of two calls as one, epochs numbered through; NaN where a quantity was not measured."""
+    n, m = (len(next(iter(h.values()), [])) for h in (before, now))
+    both = {
+        name: before.get(name, [math.nan] * n) + now.get(name, [math.nan] * m) for name in {**before, **now}
+    }
+    return both | {"epoch": [float(i) for i in range(1, n + m + 1)]}
+
+
+def _exhausted(e: Any, history: History) -> bool:
+    """Whether training came to its last epoch although a rule was to end it earlier."""
+    if e.solver == "lbfgs":
+        return history.stopped.startswith(("STOP", "ABNORMAL"))  # SciPy's words for not converged
+    watched = e.monitor is not None or e.patience is not None or e.schedule is not None
+    return not watched and not history.stopped and len(history) == e.max_iter

@@ -1,0 +1,184 @@
+"""What happens after every epoch of a fit: measuring on validation rows, stopping, the order of the rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.errors import unknown_name
+from glassnet.estimators.solvers import ScikitSGD
+from glassnet.nn.network import Network
+from glassnet.train import Average, Callback, Feed, KeepBest, Run, outputs
+from glassnet.train.callbacks import higher_is_better
+from glassnet.train.measure import accuracy
+
+__all__ = ["CalledEachEpoch", "ScikitOrder", "StoppingRule", "Watch"]
+
+Array = npt.NDArray[Any]
+SMALLEST_LEARNING_RATE = 1e-6  # "adaptive" stops there
+
+
+class ScikitOrder:
+    """The order of rows in each epoch as scikit-learn shuffles them: one permutation upon the other."""
+
+    def __init__(self, rng: np.random.RandomState) -> None:
+        self.rng = rng
+        self.index = np.arange(0)
+
+    def __call__(self, rows: Array) -> Array:
+        if len(self.index) != len(rows):
+            self.index = np.arange(len(rows))
+        permutation = np.arange(len(rows))
+        self.rng.shuffle(permutation)
+        self.index = self.index[permutation]
+        return np.asarray(rows[self.index])
+
+
+class CalledEachEpoch(Callback):
+    """A plain function as a callback: called with the Run after every epoch, True ends the training."""
+
+    def __init__(self, function: Callable[[Run], Any]) -> None:
+        self.function = function
+
+    def on_epoch(self, run: Run) -> None:
+        if self.function(run) is True:
+            run.stop(f"{getattr(self.function, '__name__', 'a callback')} asked for the end")
+
+
+class Watch(Callback):
+    """Measures each epoch on the validation rows, and keeps the best weights.
+
+    Records "val_loss", "val_score" (what `score` computes: see there) and, where one is monitored, a scorer
+    of scikit-learn's. With an average of the weights (EMA) it is the average that is measured and kept.
+
+    Parameters
+    ----------
+    feed : the validation rows, or None
+    score : (outputs of the network, targets) -> number, higher is better
+    keep : keeps the best weights, or None
+    average : the running average of the weights, or None
+    scorers : name in the history -> function without arguments
+    """
+
+    def __init__(
+        self, feed: Feed | None, score: Callable[[Array, Array], float],
+        keep: KeepBest | None = None, average: Average | None = None,
+        scorers: dict[str, Callable[[], float]] | None = None,
+    ) -> None:  # fmt: skip
+        self.feed, self.score, self.keep, self.average = feed, score, keep, average
+        self.scorers = scorers or {}
+
+    @contextmanager
+    def _averaged(self, network: Network) -> Iterator[None]:
+        if self.average is None:
+            yield
+            return
+        raw = network.theta.copy()
+        network.theta[:] = self.average.theta
+        try:
+            yield
+        finally:
+            network.theta[:] = raw
+
+    def on_epoch(self, run: Run) -> None:
+        with self._averaged(run.network):
+            if self.feed is not None:
+                for name, value in self._measure(run, self.feed).items():
+                    run.history.add(name, value)
+            if self.keep is not None:
+                self.keep.on_epoch(run)
+
+    def _measure(self, run: Run, feed: Feed) -> dict[str, float]:
+        names = ["val_loss", "val_score", *self.scorers]
+        if run.network.loss.classifies:
+            names.insert(1, "val_accuracy")
+        if run.history.diverged:
+            return dict.fromkeys(names, math.nan)
+        network = run.network
+        Z = outputs(network, feed)  # (m, K)
+        y, w = feed.y[feed.rows], feed.w[feed.rows] if feed.weighted else feed.w
+        total = feed.total_weight(feed.rows)
+        found = {"val_loss": network.loss.gradient(Z, y, w, 1.0 / total, np.empty_like(Z))}
+        if network.loss.classifies:
+            found["val_accuracy"] = accuracy(Z, y) / len(y)
+        found["val_score"] = self.score(Z, y)
+        return found | {name: float(scorer()) for name, scorer in self.scorers.items()}
+
+    def on_end(self, run: Run) -> None:
+        if self.keep is not None and self.keep.best_epoch:
+            self.keep.on_end(run)  # the best average, where there is an average
+
+
+@dataclass
+class StoppingRule(Callback):
+    """scikit-learn's bookkeeping after every epoch: messages, learning rate, and when to stop.
+
+    An epoch counts as one without improvement if the monitored quantity is not better than the best so far
+    by more than tol. When more than `limit` follow each other, training ends; or, with the learning rate's
+    rule "adaptive", the rate is divided by 5 until it is at most 1e-6.
+    """
+
+    monitor: str  # name in the history
+    what: str  # how messages call it
+    tol: float
+    patience: float  # epochs, as messages tell it
+    limit: float  # epochs without improvement that do not yet end the training
+    n_rows: int  # of training
+    t: int = 0  # rows seen so far, also by earlier calls
+    best: float = math.inf  # best value so far, its sign such that lower is better
+    count: int = 0  # epochs without improvement up to now
+    rate_rule: str = "constant"
+    power_t: float = 0.5
+    verbose: bool = False
+    show_score: bool = False
+    one_epoch: bool = False
+    n_epochs: int = 0  # of this call
+
+    def __post_init__(self) -> None:
+        self.sign = -1.0 if higher_is_better(self.monitor) else 1.0
+
+    def _say(self, message: str) -> None:
+        if self.verbose:
+            print(message)
+
+    def on_epoch(self, run: Run) -> None:
+        self.n_epochs += 1
+        self.t += self.n_rows
+        self._say(f"Iteration {self.n_epochs}, loss = {run.history['loss'][-1]:.8f}")
+        if self.show_score:
+            self._say(f"Validation score: {run.history['val_score'][-1]:f}")
+        value = self.sign * self._monitored(run)
+        self.count = self.count + 1 if value > self.best - self.tol else 0
+        self.best = min(self.best, value) if value == value else self.best
+        if isinstance(run.optimizer, ScikitSGD) and self.rate_rule == "invscaling":
+            run.optimizer.lr = run.optimizer.first_lr / (self.t + 1) ** self.power_t
+        if self.count > self.limit:
+            self._exhausted(run)
+        if self.one_epoch:
+            run.stop("partial_fit is one epoch")
+
+    def _monitored(self, run: Run) -> float:
+        if self.monitor not in run.history:
+            raise unknown_name("quantity to monitor", self.monitor, run.history.values)
+        return run.history[self.monitor][-1]
+
+    def _exhausted(self, run: Run) -> None:
+        message = f"{self.what} did not improve more than tol={self.tol:f}"
+        message += f" for {self.patience:.0f} consecutive epochs."
+        optimizer = run.optimizer
+        if self.rate_rule != "adaptive" or not isinstance(optimizer, ScikitSGD):
+            self._say(f"{message} Stopping.")
+            run.stop(message)
+        elif optimizer.lr <= SMALLEST_LEARNING_RATE:
+            self._say(f"{message} Learning rate too small. Stopping.")
+            run.stop(f"{message} Learning rate too small.")
+        else:
+            optimizer.lr /= 5.0
+            self._say(f"{message} Setting learning rate to {optimizer.lr:f}")
+            self.count = 0
