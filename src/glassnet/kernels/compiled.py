@@ -128,6 +128,7 @@ def sigmoid_cross_entropy(Z: Array, Y: Array, w: Array, smoothing: float, scale:
 @_jit
 def dropout(X: Array, U: Array, rate: float, mask: Array, A: Array) -> None:
     zero, keep = const(X[0, 0], 0.0), const(X[0, 0], 1.0 / (1.0 - rate))
+    rate = const(U[0, 0], rate)
     for i in range(X.shape[0]):
         for j in range(X.shape[1]):
             mask[i, j] = keep if U[i, j] >= rate else zero

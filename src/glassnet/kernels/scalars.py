@@ -50,14 +50,15 @@ def _exp(z: Any) -> Any:
     p0, p1, p2 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.float32(8.3334519073e-3)
     p3, p4, p5 = np.float32(4.1665795894e-2), np.float32(1.6666665459e-1), np.float32(5.0000001201e-1)
     low, high, half, one = np.float32(-87.3), np.float32(88.37), np.float32(0.5), np.float32(1)
+    zero, infinite = np.float32(0), np.float32(np.inf)
 
     def exp32(z: Any) -> Any:
-        x = min(max(z, low), high)
-        n = np.floor(x * log2e + half)
-        r = x - n * ln2_high - n * ln2_low
+        n = np.floor(min(max(z, low), high) * log2e + half)
+        r = z - n * ln2_high - n * ln2_low  # of z itself, so that NaN stays NaN
         y = (((((p0 * r + p1) * r + p2) * r + p3) * r + p4) * r + p5) * r * r + r + one
         power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))
-        return y * power.view(np.float32) if z == z else z  # NaN stays NaN
+        rounded = zero if z < low else y * power.view(np.float32)  # 0, never a denormal
+        return infinite if z > high else rounded
 
     return exp32
 
@@ -200,7 +201,7 @@ def silu_grad(z: Any) -> Any:
 def mish(z: Any) -> Any:
     e = exp(z if z < const(z, 20.0) else const(z, 20.0))  # tanh(log(1 + e)) = ((1+e)² - 1) / ((1+e)² + 1)
     n = e * (e + const(z, 2.0))
-    return z * n / (n + const(z, 2.0))
+    return z * (n / (n + const(z, 2.0)))
 
 
 def mish_grad(z: Any) -> Any:
