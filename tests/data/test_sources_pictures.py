@@ -230,6 +230,16 @@ def test_an_absurdly_large_picture_is_refused(tmp_path: Path, monkeypatch: pytes
         read(path, skip_corrupt=True)
 
 
+def test_absurdly_many_pixels_are_refused_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "_MOST_BYTES", 6 * 4 * 6 * 3 - 1)
+    path = write_folder(tmp_path / "d", two_classes())
+    with pytest.raises(InputError, match=r"6 pictures of 6x4 .* make them smaller with size="):
+        read(path, cache=False)
+    assert len(read(path, cache=False, size=(2, 2))) == 6
+
+
 # --- archives
 
 

@@ -6,10 +6,12 @@ holds the interpreter lock longer than its decoder releases it), two processes 5
 
 from __future__ import annotations
 
+import contextlib
 import io
+import math
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -42,11 +44,12 @@ SUFFIXES = (
 )
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # not EPS: Pillow hands it to Ghostscript
 
-_CHUNK, _CHUNK_BYTES = 500, 8_000_000  # pictures and encoded bytes per task
+_CHUNK, _CHUNK_BYTES = 500, 8_000_000  # pictures, and bytes before or after decoding, per task
 _PARALLEL_FROM, _PARALLEL_BYTES = (
     4000,
     16_000_000,
 )  # below, starting processes (0.5 s) costs more than they save
+_MOST_BYTES = 64 * 10**9  # of all pictures together
 _MAX_PIXELS = 100_000_000  # a larger single picture is refused
 
 Shape = tuple[int, int, int]
@@ -63,11 +66,17 @@ class Decoded:
 
 
 @dataclass
-class _Chunk:
-    pixels: npt.NDArray[np.uint8]  # (good pictures, height * width * channels), planes
-    odd: tuple[str, Shape] | None = None  # the first picture of another shape ends the chunk
-    bad: list[tuple[int, str, str]] = field(default_factory=list)  # place in the chunk, name, reason
+class _Outcome:
+    bad: list[tuple[int, str, str]] = field(default_factory=list)  # place, name, reason
     changed: Counter[str] = field(default_factory=Counter)  # what was converted, for the notes
+
+
+@dataclass
+class _Chunk(_Outcome):
+    pixels: npt.NDArray[np.uint8] = field(
+        default_factory=lambda: np.empty((0, 0), np.uint8)
+    )  # (good ones, planes)
+    odd: tuple[str, Shape] | None = None  # the first picture of another shape ends the chunk
 
 
 def is_picture(path: str) -> bool:
@@ -90,37 +99,59 @@ def decode(
     them is in colour. Corrupt pictures are refused, or skipped and counted where the request says so.
     """
     first, shape = _first_good(source, names, read, request.size)
+    total = len(names) * math.prod(shape)
+    if total > _MOST_BYTES:
+        raise InputError(
+            f"{source}: {len(names)} pictures of {shape[1]}x{shape[0]} (width x height) would take "
+            f"{total / 1e9:.0f} GB: make them smaller with size=(height, width) (--size)"
+        )
     parallel = len(names) >= _PARALLEL_FROM or total_bytes >= _PARALLEL_BYTES
     progress.begin("decoding pictures", len(names))
     try:
-        while True:
-            kept = np.ones(len(names), bool)
-            bad: list[tuple[int, str, str]] = []
-            changed: Counter[str] = Counter()
-            start, wider = 0, False
-            for length, chunk in _decoded_chunks(_chunks(names, read), shape, request.size, parallel):
-                if chunk.odd and chunk.odd[1][:2] != shape[:2]:
-                    raise _unequal(source, first, shape, *chunk.odd)
-                if chunk.odd:  # colour among grey pictures: all of them get three planes
-                    shape, wider = (*shape[:2], 3), True
-                    break
-                sink.write(chunk.pixels)
-                bad += [(start + k, name, reason) for k, name, reason in chunk.bad]
-                changed += chunk.changed
-                start += length
-                progress.advance(length)
-            if not wider:
-                break
-            sink.restart()
+        while (
+            done := _write_all(names, read, first, shape, source, request, sink, progress, parallel)
+        ) is None:
+            sink.restart()  # colour among grey pictures: all of them get three planes
+            shape = (*shape[:2], 3)
     finally:
         progress.end()
-    if bad and not request.skip_corrupt:
-        raise _corrupt(source, bad, len(names))
-    kept[[k for k, _, _ in bad]] = False
-    notes = [f"{n} pictures {what}" for what, n in sorted(changed.items())]
-    if bad:
-        notes.insert(0, f"{len(bad)} of {len(names)} pictures are corrupt and were skipped ({_listed(bad)})")
+    if done.bad and not request.skip_corrupt:
+        raise _corrupt(source, done.bad, len(names))
+    kept = np.ones(len(names), bool)
+    kept[[k for k, _, _ in done.bad]] = False
+    notes = [f"{n} pictures {what}" for what, n in sorted(done.changed.items())]
+    if done.bad:
+        skipped = f"{len(done.bad)} of {len(names)} pictures are corrupt and were skipped"
+        notes.insert(0, f"{skipped} ({_listed(done.bad)})")
     return Decoded(ImageShape(*shape), kept, tuple(notes))
+
+
+def _write_all(
+    names: Sequence[str],
+    read: Callable[[str], bytes],
+    first: str,
+    shape: Shape,
+    source: str,
+    request: Request,
+    sink: Sink,
+    progress: Progress,
+    parallel: bool,
+) -> _Outcome | None:
+    """Write every picture of this shape; None if one in colour follows grey ones that are already written."""
+    outcome, start = _Outcome(), 0
+    chunks = _chunks(names, read, math.prod(shape))
+    with contextlib.closing(_decoded_chunks(chunks, shape, request.size, parallel)) as results:
+        for length, chunk in results:
+            if chunk.odd and chunk.odd[1][:2] != shape[:2]:
+                raise _unequal(source, first, shape, *chunk.odd)
+            if chunk.odd:
+                return None
+            sink.write(chunk.pixels)
+            outcome.bad += [(start + k, name, reason) for k, name, reason in chunk.bad]
+            outcome.changed += chunk.changed
+            start += length
+            progress.advance(length)
+    return outcome
 
 
 def _listed(bad: list[tuple[int, str, str]]) -> str:
@@ -156,14 +187,15 @@ def _first_good(
     raise InputError(f"{source}: none of its {len(names)} pictures can be decoded ({names[0]}: {reason})")
 
 
-def _chunks(names: Sequence[str], read: Callable[[str], bytes]) -> Iterator[list[Named]]:
+def _chunks(names: Sequence[str], read: Callable[[str], bytes], n_features: int) -> Iterator[list[Named]]:
+    most = max(1, min(_CHUNK, _CHUNK_BYTES // n_features))
     chunk: list[Named] = []
     size = 0
     for name in names:
         content = read(name)
         chunk.append((name, content))
         size += len(content)
-        if len(chunk) >= _CHUNK or size >= _CHUNK_BYTES:
+        if len(chunk) >= most or size >= _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
     if chunk:
@@ -172,7 +204,7 @@ def _chunks(names: Sequence[str], read: Callable[[str], bytes]) -> Iterator[list
 
 def _decoded_chunks(
     chunks: Iterable[list[Named]], shape: Shape, size: tuple[int, int] | None, parallel: bool
-) -> Iterator[tuple[int, _Chunk]]:
+) -> Generator[tuple[int, _Chunk], None, None]:
     """The decoded chunks in order, with the number of pictures each was made from."""
     from joblib import cpu_count
 
@@ -206,7 +238,7 @@ class _Unreadable(Exception):
 def _decode_chunk(chunk: list[Named], shape: Shape, size: tuple[int, int] | None) -> _Chunk:
     height, width, channels = shape
     out = np.empty((len(chunk), channels, height * width), np.uint8)
-    done, result = 0, _Chunk(out)
+    done, result = 0, _Chunk()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd but readable metadata
         for k, (name, content) in enumerate(chunk):
