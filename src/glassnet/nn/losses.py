@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
-from glassnet.errors import InputError, unknown_name
+from glassnet.errors import InputError
+from glassnet.nn.registry import entry, refuse_settings
 
 __all__ = [
     "LOSSES",
@@ -356,7 +357,6 @@ def loss(spec: str | Loss, **settings: Any) -> Loss:
     Huber(delta=2.0)
     """
     if isinstance(spec, Loss):
+        refuse_settings("loss", spec, settings)
         return spec
-    if spec not in LOSSES:
-        raise unknown_name("loss", spec, LOSSES)
-    return LOSSES[spec](**settings)
+    return entry("loss", LOSSES, spec, settings)(**settings)

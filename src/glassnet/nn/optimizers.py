@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
-from glassnet.errors import InputError, unknown_name
+from glassnet.errors import InputError
 from glassnet.nn.network import Network
+from glassnet.nn.registry import entry, refuse_settings
 
 __all__ = [
     "OPTIMIZERS",
@@ -49,9 +50,9 @@ class Optimizer:
     moments: ClassVar[tuple[str, ...]] = ()  # names of the vectors it keeps, as long as theta
 
     def __init__(self, lr: float, weight_decay: float = 0.0) -> None:
-        if not (lr > 0 and math.isfinite(lr)):
-            raise InputError(f"the learning rate must be a positive number, not {lr}")
-        if weight_decay < 0:
+        if not (isinstance(lr, int | float | np.number) and lr > 0 and math.isfinite(lr)):
+            raise InputError(f"the learning rate must be a positive number, not {lr!r}")
+        if not weight_decay >= 0:
             raise InputError(f"weight_decay must not be negative: {weight_decay}")
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
@@ -293,7 +294,6 @@ def optimizer(spec: str | Optimizer, **settings: Any) -> Optimizer:
     Momentum(lr=0.1, weight_decay=0.0, momentum=0.9)
     """
     if isinstance(spec, Optimizer):
+        refuse_settings("optimizer", spec, settings)
         return spec
-    if spec not in OPTIMIZERS:
-        raise unknown_name("optimizer", spec, OPTIMIZERS)
-    return OPTIMIZERS[spec](**settings)
+    return entry("optimizer", OPTIMIZERS, spec, settings)(**settings)

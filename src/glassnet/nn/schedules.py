@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from glassnet.errors import InputError, unknown_name
+from glassnet.errors import InputError
+from glassnet.nn.registry import entry, refuse_settings
 
 __all__ = ["SCHEDULES", "Schedule", "schedule", "warm_up"]
 
@@ -101,9 +102,13 @@ def schedule(spec: str | Schedule, *, warm: float = 0.0, **settings: Any) -> Sch
     0.1
     """
     if callable(spec):
+        refuse_settings("schedule", spec, settings)
         return warm_up(spec, warm)
-    if spec not in SCHEDULES:
-        raise unknown_name("schedule", spec, SCHEDULES)
-    chosen = partial(SCHEDULES[spec], **settings)
-    chosen(0.0)  # a wrong setting is an error here, not in the middle of the training
+    chosen = partial(entry("schedule", SCHEDULES, spec, settings), **settings)
+    try:  # a wrong setting is an error here, not in the middle of the training
+        fine = all(0 <= chosen(p) < math.inf for p in (0.0, 0.5, 1.0))
+    except (ArithmeticError, TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise InputError(f"the schedule {spec!r} cannot work with the settings {settings}")
     return warm_up(chosen, warm)

@@ -1,0 +1,41 @@
+"""Looking up what a user named, with its settings: unknown names of either say what was probably meant."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from glassnet.errors import InputError, unknown_name
+
+__all__ = ["entry", "refuse_settings"]
+
+T = TypeVar("T")
+
+
+def entry(
+    kind: str, known: Mapping[str, Callable[..., T]], name: object, settings: Mapping[str, Any]
+) -> Callable[..., T]:
+    """The class or function of that name, after a look whether it takes these settings.
+
+    >>> entry("number", {"int": int}, "imt", {})
+    Traceback (most recent call last):
+    ...
+    glassnet.errors.InputError: unknown number 'imt': did you mean 'int'? (known: int)
+    """
+    if not isinstance(name, str) or name not in known:
+        raise unknown_name(kind, name, known)
+    parameters = inspect.signature(known[name]).parameters.values() if settings else ()
+    accepted = [p.name for p in parameters if p.default is not p.empty]
+    for setting in settings:
+        if setting not in accepted:
+            raise unknown_name(f"setting of {kind} {name!r}:", setting, accepted)
+    return known[name]
+
+
+def refuse_settings(kind: str, ready: object, settings: Mapping[str, Any]) -> None:
+    """Settings beside an object that is already made would be ignored: an error instead."""
+    if settings:
+        raise InputError(
+            f"the {kind} {ready!r} is already made: it cannot take the settings {dict(settings)}"
+        )
