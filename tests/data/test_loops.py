@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from glassnet.data import loops
 from glassnet.data.checks.similar import average_hash
-from glassnet.data.loops import compiled, reference
+from glassnet.data.loops import augment_compiled, augment_reference, compiled, reference
 
 RNG = np.random.default_rng(11)
 
 
 def test_both_modules_hold_the_same_names() -> None:
     assert sorted(compiled.__all__) == sorted(reference.__all__)
+    assert sorted(augment_compiled.__all__) == sorted(augment_reference.__all__)
+    assert sorted(loops.__all__) == sorted([*reference.__all__, *augment_reference.__all__])
 
 
 def test_count_bytes() -> None:
@@ -55,3 +58,63 @@ def test_similar_pairs() -> None:
             )
         assert results[0] == results[1]
     assert 5 < results[0][0] < 30
+
+
+SHAPES = [(3, 16, 24), (1, 9, 7), (4, 5, 8), (2, 12, 12)]
+
+
+def batch(channels: int, height: int, width: int) -> dict[str, np.ndarray]:
+    """Random images and settings for the loops that change them."""
+    n, reach = 40, (min(height, width) - 1) // 2
+    angle = RNG.uniform(-np.pi, np.pi, n)
+    return {
+        "X": RNG.integers(0, 256, (n, channels * height * width), dtype=np.uint8),
+        "flip": RNG.random(n) < 0.5,
+        "down": RNG.integers(-reach, reach + 1, n),
+        "right": RNG.integers(-reach, reach + 1, n),
+        "cosine": np.rint(65536 * np.cos(angle)).astype(np.int64),
+        "sine": np.rint(65536 * np.sin(angle)).astype(np.int64),
+        "top": RNG.integers(-4, height, n),
+        "left": RNG.integers(-4, width, n),
+        "gain": RNG.integers(0, 600, n),
+        "offset": RNG.integers(-40_000, 40_000, n),
+        "partner": RNG.permutation(n),
+        "share": RNG.integers(0, 257, n),
+        "boxes": np.sort(RNG.integers(0, min(height, width) + 1, (n, 2, 2)), axis=2).reshape(n, 4),
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("move", ("flip", "down", "right")),
+        ("turn", ("flip", "down", "right", "cosine", "sine")),
+        ("blend", ("partner", "share")),
+        ("paste", ("partner", "boxes")),
+    ],
+)
+def test_loops_that_write_changed_pictures(
+    shape: tuple[int, ...], name: str, settings: tuple[str, ...]
+) -> None:
+    given = batch(*shape)
+    size = () if name == "blend" else shape
+    first, second = np.zeros_like(given["X"]), np.ones_like(given["X"])
+    before = given["X"].copy()
+    getattr(augment_reference, name)(given["X"], *(given[s] for s in settings), *size, first)
+    getattr(augment_compiled, name)(given["X"], *(given[s] for s in settings), *size, second)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(given["X"], before)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_loops_that_change_pictures_in_place(shape: tuple[int, ...]) -> None:
+    given = batch(*shape)
+    first, second = given["X"].copy(), given["X"].copy()
+    augment_reference.cut(first, given["top"], given["left"], 3, 99, *shape)
+    augment_compiled.cut(second, given["top"], given["left"], 3, 99, *shape)
+    np.testing.assert_array_equal(first, second)
+    augment_reference.adjust(first, given["gain"], given["offset"], 200)
+    augment_compiled.adjust(second, given["gain"], given["offset"], 200)
+    np.testing.assert_array_equal(first, second)
+    assert first.max() == 200

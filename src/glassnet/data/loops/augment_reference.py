@@ -1,0 +1,96 @@
+"""The definitions of the loops that change pictures for training: plain NumPy, to be read.
+
+X is (B, channels * height * width) uint8, channel planes; settings per image are (B,); `out` is written.
+All arithmetic is in whole numbers, so that the compiled twins give the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["adjust", "blend", "cut", "move", "paste", "turn"]
+
+Array = npt.NDArray[Any]
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+def _reflect(at: Array, n: int) -> Array:
+    """Places beyond the border, mirrored at the outermost pixel: -1 is 1, n is n - 2."""
+    at = np.abs(at)
+    return np.where(at >= n, 2 * n - 2 - at, at)
+
+
+def move(
+    X: Bytes, flip: Flags, down: Ints, right: Ints, channels: int, height: int, width: int, out: Bytes
+) -> None:
+    """Pixel (r, c) becomes pixel (r + down, c + right) the border reflected; where `flip`, mirrored first."""
+    planes = X.reshape(-1, channels, height, width)
+    for i, plane in enumerate(planes):
+        r = _reflect(np.arange(height) + down[i], height)
+        c = _reflect(np.arange(width) + right[i], width)
+        mirrored = plane[:, :, ::-1] if flip[i] else plane
+        out[i] = mirrored[:, r][:, :, c].ravel()
+
+
+def turn(
+    X: Bytes,
+    flip: Flags,
+    down: Ints,
+    right: Ints,
+    cosine: Ints,
+    sine: Ints,
+    channels: int,
+    height: int,
+    width: int,
+    out: Bytes,
+) -> None:
+    """As `move`, and turned about the centre: bilinear, reflected border; cosine and sine times 65536."""
+    planes = X.reshape(-1, channels, height, width).astype(np.int64)
+    y2, x2 = (2 * np.arange(n) - (n - 1) for n in (height, width))
+    for i, plane in enumerate(planes):
+        y, x = y2[:, None] + 2 * down[i], x2 + 2 * right[i]  # twice the distance from the centre
+        u = (cosine[i] * x + sine[i] * y + ((width - 1) << 16)) >> 9  # columns in 1/256
+        v = (cosine[i] * y - sine[i] * x + ((height - 1) << 16)) >> 9
+        c, wx, r, wy = u >> 8, u & 255, v >> 8, v & 255
+        left, beside = (np.clip(_reflect(at, width), 0, width - 1) for at in (c, c + 1))
+        top, below = (np.clip(_reflect(at, height), 0, height - 1) for at in (r, r + 1))
+        mirrored = plane[:, :, ::-1] if flip[i] else plane
+        upper = mirrored[:, top, left] * (256 - wx) + mirrored[:, top, beside] * wx
+        lower = mirrored[:, below, left] * (256 - wx) + mirrored[:, below, beside] * wx
+        out[i] = ((upper * (256 - wy) + lower * wy + 32768) >> 16).ravel()
+
+
+def cut(
+    X: Bytes, top: Ints, left: Ints, size: int, fill: int, channels: int, height: int, width: int
+) -> None:
+    """A square of `size` pixels with its corner at (top, left), maybe outside, becomes `fill`; in place."""
+    planes = X.reshape(-1, channels, height, width)
+    for i, plane in enumerate(planes):
+        r, c = max(top[i], 0), max(left[i], 0)
+        plane[:, r : max(top[i] + size, 0), c : max(left[i] + size, 0)] = fill
+
+
+def adjust(X: Bytes, gain: Ints, offset: Ints, white: int) -> None:
+    """x becomes (x * gain + offset) / 256, cut to 0..white; in place."""
+    values = (X.astype(np.int64) * gain[:, None] + offset[:, None]) >> 8
+    X[...] = np.clip(values, 0, white)
+
+
+def blend(X: Bytes, partner: Ints, share: Ints, out: Bytes) -> None:
+    """share / 256 of each image and the rest of its partner, rounded."""
+    own = share[:, None] * X.astype(np.int64)
+    out[...] = (own + (256 - share[:, None]) * X[partner].astype(np.int64) + 128) >> 8
+
+
+def paste(X: Bytes, partner: Ints, boxes: Ints, channels: int, height: int, width: int, out: Bytes) -> None:
+    """Each image with the partner's pixels in its box; boxes (B, 4) are top, bottom, left, right."""
+    planes = X.reshape(-1, channels, height, width)
+    np.copyto(out, X)
+    mixed = out.reshape(planes.shape)
+    for i, (top, bottom, left, right) in enumerate(boxes):
+        mixed[i, :, top:bottom, left:right] = planes[partner[i], :, top:bottom, left:right]
