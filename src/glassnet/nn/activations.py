@@ -85,8 +85,9 @@ def _mish_df(Z: Array) -> Array:
 
 _LAMBDA, _ALPHA = 1.0507009873554805, 1.6732632423543772  # SELU's fixed point
 
-#: Every activation by name. Sources: He et al. 2015 (relu's gain), Clevert et al. 2016 (elu), Klambauer et al.
-#: 2017 (selu), Hendrycks & Gimpel 2016 (gelu, silu), Misra 2019 (mish), Howard et al. 2019 (hard_swish).
+#: Every activation by name. Sources: He et al. 2015 (relu's gain), Clevert et al. 2016 (elu), Klambauer
+#: et al. 2017 (selu), Hendrycks & Gimpel 2016 (gelu, silu), Misra 2019 (mish), Howard et al. 2019
+#: (hard_swish).
 ACTIVATIONS: dict[str, Activation] = {
     a.name: a
     for a in (
