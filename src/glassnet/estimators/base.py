@@ -6,7 +6,7 @@ import copy
 import threading
 import warnings
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,11 +31,13 @@ from glassnet.estimators.training import train
 from glassnet.nn import ACTIVATIONS, INITIALIZERS, SCHEDULES, Activation, Loss, Network, Optimizer
 from glassnet.progress import Progress
 
-__all__ = ["BaseMLP"]
+__all__ = ["STORED", "BaseMLP", "Role"]
 
 Array = npt.NDArray[Any]
 STORED = (np.float64, np.float32, np.uint8)  # data of these types is used as it is, batch by batch
 MAX_SEED = 2**31 - 1
+#: rows to begin with, rows to go on with, rows to watch
+Role = Literal["new", "more", "held"]
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -95,7 +97,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     # What the two kinds of estimator do differently.
 
-    def _read(self, X: Any, y: Any, weight: Any, *, reset: bool, held: bool = False) -> Rows:
+    def _read(self, X: Any, y: Any, weight: Any, *, reset: bool, role: Role) -> Rows:
         raise NotImplementedError
 
     def _loss(self, rows: Rows) -> Loss:
@@ -129,9 +131,11 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             raise ValueError("partial_fit does not support early_stopping=True")
         self._refuse_combinations(incremental)
         first = self._is_first(incremental)
-        rows = self._read(X, y, weight, reset=first)
+        new = not self.warm_start and not incremental
+        rows = self._read(X, y, weight, reset=first, role="new" if new else "more")
         held = self._read_held_out(*held_out)
         self.n_outputs_ = rows.target.shape[1] if rows.target.ndim == 2 else len(self.classes_)
+        self._before_training()
         if self.n_ensemble > 1:
             exhausted, held = fit_members(self, rows, held, first, incremental)
         else:
@@ -149,7 +153,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         if X is None or y is None:
             raise InputError("give X_val and y_val together, or neither")
         try:
-            return self._read(X, y, weight, reset=False, held=True)
+            return self._read(X, y, weight, reset=False, role="held")
         except ValueError as error:
             raise InputError(f"X_val, y_val: {error}") from error
 
@@ -192,7 +196,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        self._before_training()
         self._in_fit = True  # scorers predict on rows that are checked already
         try:
             exhausted = train(self, network, rows, held, rng, seed, incremental)
@@ -270,7 +273,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 "\nYou might also want to scale the data as shown in:\n"
                 "    https://scikit-learn.org/stable/modules/preprocessing.html"
             )
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from glassnet.errors import InputError
-from glassnet.estimators.base import STORED, BaseMLP
+from glassnet.estimators.base import STORED, BaseMLP, Role
 from glassnet.estimators.decision import (
     best_temperature,
     f1_threshold,
@@ -142,18 +142,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def _read(self, X: Any, y: Any, weight: Any, *, reset: bool, held: bool = False) -> Rows:
+    def _read(self, X: Any, y: Any, weight: Any, *, reset: bool, role: Role) -> Rows:
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=STORED, order="C", reset=reset
         )
         weight = self._checked_weight(weight, X)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if held:
+        if role == "held":
             unknown = np.setdiff1d(unique_labels(y), self.classes_)
             if len(unknown):
                 raise InputError(f"there are labels that y does not have: {unknown}")
-        elif not hasattr(self, "classes_") or reset:
+        elif role == "new" or not hasattr(self, "classes_"):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
@@ -313,8 +313,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if self.out_activation_ == "softmax":
             E = np.exp(Z - Z.max(axis=1, keepdims=True))
             return np.asarray(E / E.sum(axis=1, keepdims=True))
-        p = np.asarray(expit(Z))
-        return np.concatenate([1 - p, p], axis=1) if self.n_outputs_ == 1 else p
+        return np.asarray(expit(np.concatenate([-Z, Z], axis=1) if self.n_outputs_ == 1 else Z))
 
     def predict_log_proba(self, X: Any) -> Array:
         """Logarithms of the probabilities, exact also where a probability is too small to be told from 0.
@@ -323,14 +322,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         ----------
         X : (n_samples, n_features) array, sparse matrix or data frame
         """
+        from scipy.special import expit
+
         Z = self._logits(X)
         if self.out_activation_ == "softmax":
             return log_softmax(Z)
-        return (
-            np.concatenate([log_sigmoid(-Z), log_sigmoid(Z)], axis=1)
-            if self.n_outputs_ == 1
-            else log_sigmoid(Z)
-        )
+        if self.n_outputs_ == 1:
+            Z = np.concatenate([-Z, Z], axis=1)
+        # where a probability rounds to 1 its logarithm is 0: labels that tie in one tie in the other
+        return np.where(Z > 0, np.log(np.maximum(expit(Z), 0.5)), log_sigmoid(Z))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

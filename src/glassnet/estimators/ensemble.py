@@ -12,7 +12,14 @@ __all__ = ["fit_members"]
 OF_THE_WHOLE = {
     "n_ensemble": 1, "n_jobs": None, "progress": None, "threshold": None, "temperature_scaling": False,
 }  # fmt: skip
-LEARNED_FROM_DATA = ("classes_", "_label_binarizer", "n_features_in_", "feature_names_in_", "n_outputs_")
+LEARNED_FROM_DATA = (
+    "classes_",
+    "_label_binarizer",
+    "n_features_in_",
+    "feature_names_in_",
+    "n_outputs_",
+    "out_activation_",
+)
 
 
 def _fit_member(
@@ -46,6 +53,7 @@ def fit_members(
     learned = {name: vars(whole)[name] for name in LEARNED_FROM_DATA if name in vars(whole)}
     for member in members:
         vars(member).update(learned)
+        member._before_training()
     done = Parallel(n_jobs=whole.n_jobs)(
         delayed(_fit_member)(member, rows, held, first, incremental) for member in members
     )

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
-from glassnet.estimators.base import STORED, BaseMLP
+from glassnet.estimators.base import STORED, BaseMLP, Role
 from glassnet.estimators.losses import REGRESSION_LOSSES, regression_loss
 from glassnet.estimators.rows import Rows
 from glassnet.nn import Activation, Loss, Optimizer
@@ -124,7 +124,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def _read(self, X: Any, y: Any, weight: Any, *, reset: bool, held: bool = False) -> Rows:
+    def _read(self, X: Any, y: Any, weight: Any, *, reset: bool, role: Role) -> Rows:
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True, dtype=STORED,
             order="C", reset=reset,

@@ -107,7 +107,7 @@ def _batch_size(e: Any, n_rows: int) -> int:
         return min(200, n_rows)
     if e.batch_size > n_rows:
         warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=7
         )
     return int(min(e.batch_size, n_rows))
 
@@ -206,7 +206,7 @@ def _remember(
     e.best_loss_ = None if stopped_early else min((v for v in e.loss_curve_ if v == v), default=math.inf)
     e.history_ = _joined(e.history_, history.values)
     if history.interrupted:
-        warnings.warn("Training interrupted by user.", stacklevel=5)
+        warnings.warn("Training interrupted by user.", stacklevel=7)
     restored = keep is not None and keep.best_epoch > 0
     if not np.isfinite(network.theta).all() or (history.diverged and not restored):
         raise ValueError(
