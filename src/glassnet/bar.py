@@ -13,7 +13,7 @@ __all__ = ["Bar"]
 
 
 class Bar(Progress):
-    """One live bar per task: steps done, the latest note, time gone and time left."""
+    """One live bar per task: steps done, time left and the latest note."""
 
     def __init__(self) -> None:
         self.bars: Bars | None = None
@@ -21,17 +21,19 @@ class Bar(Progress):
     def begin(self, task: str, total: int | None = None) -> None:
         from rich import progress as rich
         from rich.console import Console
+        from rich.table import Column
 
         self.end()
         self.bars = rich.Progress(
             rich.TextColumn("{task.description}", markup=False),
-            rich.BarColumn(bar_width=24),
+            rich.BarColumn(bar_width=10),
             rich.MofNCompleteColumn(),
-            rich.TextColumn("{task.fields[note]}", markup=False),
-            rich.TimeElapsedColumn(),
             rich.TextColumn("left"),
             rich.TimeRemainingColumn(compact=True),
+            # The note takes what is left of the line: on a narrow terminal it is cut, not the numbers.
+            rich.TextColumn("{task.fields[note]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
             console=Console(stderr=True),
+            expand=True,
         )
         self.bars.add_task(task, total=total, note="")
         self.bars.start()

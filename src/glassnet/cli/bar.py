@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from glassnet.bar import Bar
 from glassnet.progress import Progress
 
-__all__ = ["Bar", "Lines", "progress_on_stderr"]
+__all__ = ["Lines", "progress_on_stderr"]
 
 
 class Lines(Progress):

@@ -68,7 +68,7 @@ class _News(Callback):
 
     def on_epoch(self, run: Run) -> None:
         h = run.history
-        note = f"{self.label}  loss {h.last('loss'):.3f}  accuracy {h.last('accuracy'):.3f}"
+        note = f"loss {h.last('loss'):.3f}  accuracy {h.last('accuracy'):.3f}  {self.label}"
         with self.lock:
             self.progress.advance(1, note)
 
@@ -117,7 +117,9 @@ def train_all(
 
     longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i]))
     workers = max(1, min(workers or os.cpu_count() or 1, len(jobs)))
-    progress.begin(f"training {len(jobs)} networks", sum(job.epochs for job in jobs))
+    progress.begin(
+        "epochs" if len(jobs) == 1 else f"epochs of {len(jobs)} networks", sum(job.epochs for job in jobs)
+    )
     try:
         with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
             futures = {i: pool.submit(train, jobs[i]) for i in longest_first}
