@@ -28,7 +28,7 @@ class Severity(IntEnum):
 class Finding:
     """One verdict: what was measured, against which threshold, and what to do.
 
-    >>> f = Finding("constant-columns", Severity.WARNING, "3 of 64 columns are constant", value=3, threshold=0)
+    >>> f = Finding("constant-columns", Severity.WARNING, "3 of 64 columns are constant", value=3)
     >>> f.severity.label
     'warning'
     """

@@ -74,7 +74,8 @@ class Dataset:
         if len(self.X) != len(self.y):
             raise InputError(f"X has {len(self.X)} rows but y has {len(self.y)}")
         if self.image is not None and self.image.n_features != self.X.shape[1]:
-            raise InputError(f"X has {self.X.shape[1]} columns, but {self.image} needs {self.image.n_features}")
+            needed = self.image.n_features
+            raise InputError(f"X has {self.X.shape[1]} columns, but {self.image} needs {needed}")
 
     def __len__(self) -> int:
         return len(self.X)
