@@ -256,6 +256,25 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         assert cache.folder() == tmp_path / "xdg" / "glassnet"
 
 
+def test_linked_folders_are_read_and_loops_are_not_followed(tmp_path: Path, fresh: Path) -> None:
+    write_folder(tmp_path / "elsewhere", two_classes())
+    (tmp_path / "d").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "d" / name).symlink_to(tmp_path / "elsewhere" / name)
+    (tmp_path / "d" / "cat" / "loop").symlink_to(tmp_path / "d")
+    assert len(read(tmp_path / "d")) == 6
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_zip(tmp_path / "pets.zip", two_classes())
+    denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    monkeypatch.setattr(cache, "content_key", lambda *_: (_ for _ in ()).throw(denied))
+    with pytest.raises(InputError, match=r"pets.zip cannot be read: permission denied"):
+        read(path)
+    with pytest.raises(InputError, match="cannot be read: file name too long"):
+        read("x" * 5000)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -14,6 +14,8 @@ from glassnet.data.read import read
 from glassnet.data.sources import delimited
 from glassnet.errors import InputError
 
+from .made import write_tar, write_zip
+
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -116,6 +118,16 @@ def test_text_labels_tabs_quotes_bom_and_compression(tmp_path: Path) -> None:
         assert d.class_names == ("cat", "dog", "eel")
         np.testing.assert_array_equal(d.X, X)
     assert read(tmp_path / "a.tsv", class_names=["eel", "dog", "cat"]).y.tolist() == [2, 1, 0] * 2
+
+
+def test_several_csvs_in_an_archive_must_be_unpacked(tmp_path: Path) -> None:
+    content = csv_of(*table(), head_of())
+    for path in (
+        write_zip(tmp_path / "two.zip", {"a.csv": content, "b.csv": content}),
+        write_tar(tmp_path / "one.tar", {"a.csv": content}, "w:"),
+    ):
+        with pytest.raises(InputError, match=r"CSV files \(a.csv ...\): unpack it and give the folder"):
+            read(path)
 
 
 def test_pixel_columns_in_any_order_and_others_left_out(file: Path) -> None:

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from glassnet.data.dataset import ImageShape
 from glassnet.data.sources.content import Content
+from glassnet.data.sources.tree import walk
 
 __all__ = ["CacheFailed", "Entry", "Stored", "content_key", "folder", "recall", "stamp"]
 
@@ -83,17 +84,7 @@ def content_key(paths: Sequence[Path], options: str) -> str:
 def _below(path: Path) -> list[tuple[str, os.stat_result]]:
     if path.is_file():
         return [(path.name, path.stat())]
-    found: list[tuple[str, os.stat_result]] = []
-    waiting = [(str(path), "")]
-    while waiting:
-        here, below = waiting.pop()
-        with os.scandir(here) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append((entry.path, f"{below}{entry.name}/"))
-                elif entry.is_file():
-                    found.append((below + entry.name, entry.stat()))
-    return sorted(found, key=lambda f: f[0])
+    return sorted(walk(path), key=lambda found: found[0])
 
 
 def recall(path: Path, options: str) -> Stored | None:

@@ -117,7 +117,12 @@ def _read_any(source: Any, request: Request, use_cache: bool, progress: Progress
     if isinstance(source, str) and source in KNOWN:
         return _read_known(source, request, use_cache, progress)
     if isinstance(source, str | Path):
-        return _read_path(Path(source).expanduser(), request, use_cache, progress)
+        path = Path(source).expanduser()
+        try:
+            return _read_path(path, request, use_cache, progress)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"{error.filename or path} cannot be read: {reason.lower()}") from error
     if is_pair(source):
         request.refuse_unused(ARRAYS_USE, "arrays")
         return from_arrays(source, request)

@@ -68,7 +68,11 @@ def _in_tree(path: Path, tree: Tree) -> Reader:
             some = [path / p for p in found if p.lower().endswith(endings)]
             if some and (reader := _data_files(path, some)):
                 return reader
-    elif sum(p.lower().endswith(TEXT) for p in tree.sizes) == 1:
+    elif texts := [p for p in tree.sizes if p.lower().endswith(TEXT)]:
+        if len(texts) > 1 or not path.name.lower().endswith(".zip"):
+            raise InputError(
+                f"{path} holds {len(texts)} CSV files ({texts[0]} ...): unpack it and give the folder"
+            )
         return _delimited((path,), [(path, 0)])
     return Reader(
         "pictures in class folders", folders.USED, (path,), pack=partial(folders.pack, path, tree)

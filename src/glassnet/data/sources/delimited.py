@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from glassnet.data.sources.tree import check_expansion, decompressed, open_tree
+from glassnet.data.sources.tree import decompressed, open_tree
 from glassnet.errors import InputError
 
 __all__ = ["TEXT", "Head", "blocks", "head_of", "open_text"]
@@ -51,9 +51,6 @@ def open_text(path: Path) -> Iterator[BinaryIO]:
     if path.name.lower().endswith(".zip"):
         with open_tree(path) as tree:
             inside = [p for p in tree.sizes if p.lower().endswith(TEXT)]
-            if len(inside) != 1:
-                raise InputError(f"{path} holds {len(inside)} CSV files: unpack it and give one of them")
-            check_expansion(path, tree.sizes[inside[0]])
             with zipfile.ZipFile(path) as archive, archive.open(inside[0]) as file:
                 yield cast(BinaryIO, file)
         return

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from glassnet.errors import InputError
 
-__all__ = ["ARCHIVES", "Folder", "Tree", "check_expansion", "decompressed", "open_tree"]
+__all__ = ["ARCHIVES", "Folder", "Tree", "check_expansion", "decompressed", "open_tree", "walk"]
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
@@ -53,7 +53,11 @@ class Folder(Tree):
     """The files of a folder, or only some that lie directly in it."""
 
     def __init__(self, root: Path, only: Sequence[Path] | None = None) -> None:
-        some = dict(_walk(root)) if only is None else {p.name: p.stat().st_size for p in only}
+        some = (
+            {p: s.st_size for p, s in walk(root)}
+            if only is None
+            else {p.name: p.stat().st_size for p in only}
+        )
         super().__init__(root, some)
 
     def read(self, path: str) -> bytes:
@@ -189,10 +193,17 @@ def _is_clutter(path: str) -> bool:
     return any(p in _IGNORED or p.startswith(".") for p in path.split("/"))
 
 
-def _walk(root: Path, below: str = "") -> Iterator[tuple[str, int]]:
-    with os.scandir(root) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), f"{below}{entry.name}/")
-            elif entry.is_file():
-                yield below + entry.name, entry.stat().st_size
+def walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Paths and status of all files below a folder; links are followed, but into no folder twice."""
+    waiting, known = [(str(root), "")], {os.path.realpath(root)}
+    while waiting:
+        here, below = waiting.pop()
+        with os.scandir(here) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    real = os.path.realpath(entry.path)
+                    if real not in known:
+                        known.add(real)
+                        waiting.append((entry.path, f"{below}{entry.name}/"))
+                elif entry.is_file():
+                    yield below + entry.name, entry.stat()
