@@ -90,7 +90,7 @@ class Dataset:
 
     @property
     def task(self) -> str:
-        """"classification" or "regression"."""
+        """The kind of target: "classification" or "regression"."""
         return "classification" if self.class_names else "regression"
 
     def counts(self) -> npt.NDArray[np.int64]:
