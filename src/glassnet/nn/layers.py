@@ -2,13 +2,14 @@
 
 Shapes in comments: B rows of the batch, I inputs, O outputs. A layer owns no memory of its own: the
 network gives it views of `theta` and `grad` (W, b, dW, db ...) and scratch arrays of the batch's size.
-`backward(dA)` may overwrite dA, and returns dX. To add a layer: a class here and an example of it in
-`LAYERS`; the gradient checks find it there.
+`backward(dA)` may overwrite dA, and returns dX. To add a layer: a class, its name in `LAYERS` (nn/save.py)
+and an example in the table of the gradient checks; tests fail where one is missing.
 """
 
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,14 +93,12 @@ class Layer:
         return {}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
+        told = ((k, v.__name__ if inspect.isfunction(v) else repr(v)) for k, v in self.settings().items())
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in told)})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Scratch memory and views are not part of what a layer is (pickling, copying)."""
-        mine = {*self.scratch(), *(p.name for p in self.statistics()), "_full", "X"} if self.n_in else set()
-        for p in self.parameters() if self.n_in else ():
-            mine |= {p.name, f"d{p.name}"}
-        return {k: v for k, v in self.__dict__.items() if k not in mine}
+        return {k: v for k, v in self.__dict__.items() if not isinstance(v, np.ndarray) and k != "_full"}
 
 
 class Dense(Layer):
@@ -134,10 +133,11 @@ class Dense(Layer):
         init: str | Initializer | None = None, bias_init: float | Initializer = 0.0, ntk: bool = False,
         weight_lr: float = 1.0, bias_lr: float = 1.0,
     ) -> None:  # fmt: skip
-        if units < 1:
-            raise InputError(f"a Dense layer needs at least 1 unit, not {units}")
+        if not isinstance(units, int | np.integer) or units < 1:
+            raise InputError(f"a Dense layer needs a whole number of units, at least 1, not {units!r}")
         self.units, self.f, self.bias = units, resolve(activation), bias
-        self.init = init if init is not None else ("standard_normal" if ntk else self.f.init)
+        self.usual_init = "standard_normal" if ntk else self.f.init
+        self.init = self.usual_init if init is None else init
         initializer(self.init)  # an unknown name is an error here, not at the first use
         self.bias_init, self.ntk, self.weight_lr, self.bias_lr = bias_init, ntk, weight_lr, bias_lr
 
@@ -192,7 +192,7 @@ class Dense(Layer):
 
     def settings(self) -> dict[str, Any]:
         told: dict[str, Any] = {"units": self.units, "activation": self.f.name}
-        if self.init != self.f.init and not self.ntk:
+        if self.init != self.usual_init:
             told["init"] = self.init
         plain = {"bias": True, "bias_init": 0.0, "ntk": False, "weight_lr": 1.0, "bias_lr": 1.0}
         return told | {k: getattr(self, k) for k, v in plain.items() if getattr(self, k) != v}
