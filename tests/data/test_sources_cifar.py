@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,18 @@ def test_pickles_never_run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(InputError, match=r"data_batch_2: this pickle asks for .*: only arrays are admitted"):
         read(write_folder(tmp_path / "c", files))
     assert not (tmp_path / "hacked").exists()
+
+
+def test_pickles_as_python_2_wrote_them() -> None:
+    # opcode by opcode as in the published files: U and T are Python 2's strings, which are bytes today
+    data = images(0, 2)
+    dtype = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    values = b"T" + struct.pack("<I", data.size) + data.tobytes()
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85U\x01btR"
+    state = b"(K\x01K\x02M\x00\x0c\x86" + dtype + b"\x89" + values + b"tb"
+    batch = load_arrays(b"\x80\x02}(U\x04data" + array + state + b"U\x06labels](K\x07K\x08eu.", "old")
+    np.testing.assert_array_equal(batch["data"], data)
+    assert batch["labels"] == [7, 8]
 
 
 def test_a_pickle_cannot_claim_memory_it_does_not_bring() -> None:
