@@ -89,24 +89,29 @@ def gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array) -> Non
 @_jit
 def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
     B, C = Z.shape
-    off = smoothing / C
-    on = 1.0 - smoothing
+    off, on = smoothing / C, 1.0 - smoothing
     loss = 0.0
     for i in range(B):
         s = w[i if len(w) > 1 else 0] * scale
-        top = Z[i, 0]
+        top, mean = Z[i, 0], 0.0
         for j in range(1, C):
             top = max(top, Z[i, j])
-        total, mean = 0.0, 0.0
         for j in range(C):
-            e = flushed(exp(Z[i, j] - top), SIGNAL)
-            dZ[i, j] = e
-            total += e
-            mean += Z[i, j] - top
-        log_total = math.log(total)
-        loss += s * (log_total - on * (Z[i, y[i]] - top) - off * mean)
+            dZ[i, j] = Z[i, j] - top
+            mean += dZ[i, j]
+        loss -= s * (on * dZ[i, y[i]] + off * mean)
+    E = dZ.reshape(-1)
+    for k in range(len(E)):  # all exponentials in one run: rows of ten classes are too short for SIMD
+        E[k] = flushed(exp(E[k]), SIGNAL)
+    for i in range(B):
+        s = w[i if len(w) > 1 else 0] * scale
+        total = 0.0
         for j in range(C):
-            dZ[i, j] = s * (dZ[i, j] / total - off)
+            total += dZ[i, j]
+        loss += s * math.log(total)
+        factor, shift = const(E[0], s / total), const(E[0], s * off)
+        for j in range(C):
+            dZ[i, j] = dZ[i, j] * factor - shift
         dZ[i, y[i]] -= s * on
     return loss
 

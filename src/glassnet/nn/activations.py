@@ -145,6 +145,14 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+#: What people look for among the activations, and where it is.
+_ELSEWHERE = {
+    "softmax": "leave the last layer linear, the loss 'softmax_cross_entropy' has the softmax in it",
+    "prelu": "it has trained slopes, so it is a layer: Dense(n), PReLU()",
+    "linear": "it is called 'identity'",
+}
+
+
 def activation(spec: str | Activation | Function | tuple[Function, Function]) -> Activation:
     """The activation of that name, or one made of a function alone or of a pair (f, f').
 
@@ -171,8 +179,10 @@ def activation(spec: str | Activation | Function | tuple[Function, Function]) ->
     glassnet.errors.InputError: the derivative of activation 'square' is wrong: at z = ...
     """
     if isinstance(spec, Activation):
-        return spec
+        return spec if spec in ACTIVATIONS.values() else _checked(spec)
     if isinstance(spec, str):
+        if spec in _ELSEWHERE:
+            raise InputError(f"{spec!r} is no activation: {_ELSEWHERE[spec]}")
         if spec not in ACTIVATIONS:
             raise unknown_name("activation", spec, ACTIVATIONS)
         return ACTIVATIONS[spec]
@@ -202,27 +212,41 @@ def custom(f: Function, df: Function | None = None, *, init: str = "he_normal") 
 
     Raises
     ------
-    InputError : f changes the shape, gives no finite numbers on [-4, 4], or df is not its derivative
+    InputError : f changes the shape or its argument, mixes the numbers of an array, gives no finite numbers
+        on [-4, 4], or df is not its derivative
     """
-    Z = np.linspace(-4.0, 4.0, 81).reshape(9, 9) + 0.003  # off the places where f may have a kink
     label = getattr(f, "__name__", type(f).__name__)
+    return _checked(Activation(f"custom {label}", f, df or _NumericDerivative(f), False, init))
+
+
+def _checked(activation: Activation) -> Activation:
+    """The activation itself, if it works element by element and its derivative is right."""
+    f, label = activation.f, activation.name.removeprefix("custom ")
+    if activation.name in ACTIVATIONS:
+        raise InputError(f"there is an activation {label!r} already: give yours another name")
+    Z = np.linspace(-4.0, 4.0, 81).reshape(9, 9) + 0.003  # off the places where f may have a kink
+    given = Z.copy()
     try:
-        A = np.asarray(f(Z))
+        A = np.asarray(f(given))
+        of_some, of_column = np.asarray(f(Z[:4, :5])), np.asarray(f(Z.reshape(-1, 1)))
     except Exception as error:
         raise InputError(f"activation {label!r} fails on an array of shape {Z.shape}: {error}") from error
     if A.shape != Z.shape:
         raise InputError(f"activation {label!r} must keep the shape: it turned {Z.shape} into {A.shape}")
+    if not np.array_equal(given, Z):
+        raise InputError(f"activation {label!r} must not change the array it is given")
     if not np.isfinite(A).all():
         bad = float(Z[~np.isfinite(A)][0])
         raise InputError(f"activation {label!r} is not finite at z = {bad:.2f}")
-    if df is None:
-        return Activation(f"custom {label}", f, _NumericDerivative(f), False, init)
-    claimed, measured = np.broadcast_to(np.asarray(df(Z)), Z.shape), _numeric_derivative(f, Z, 1e-5)
+    if not (np.allclose(of_some, A[:4, :5]) and np.allclose(of_column.ravel(), A.ravel())):
+        raise InputError(f"activation {label!r} must work on each number alone, but its neighbours matter")
+    claimed = np.broadcast_to(np.asarray(activation.df(A if activation.from_output else Z)), Z.shape)
+    measured = _numeric_derivative(f, Z, 3e-6)  # another step than a numeric f' has
     wrong = ~(np.abs(claimed - measured) <= 1e-5 * (1 + np.abs(measured)))  # NaN counts as wrong
     if wrong.any():
         z, c, m = float(Z[wrong][0]), float(claimed[wrong][0]), float(measured[wrong][0])
         raise InputError(
             f"the derivative of activation {label!r} is wrong: at z = {z:.2f} it gives {c:.4g}, "
-            f"but f changes by {m:.4g}; f' must be a function of z"
+            f"but f changes by {m:.4g}; f' must be a function of {'f(z)' if activation.from_output else 'z'}"
         )
-    return Activation(f"custom {label}", f, df, False, init)
+    return activation

@@ -9,7 +9,6 @@ and an example in the table of the gradient checks; tests fail where one is miss
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from glassnet.errors import InputError
 from glassnet.nn.activations import Activation, Function
 from glassnet.nn.activations import activation as resolve
 from glassnet.nn.initializers import Initializer, initializer
+from glassnet.nn.registry import call_text
 
 __all__ = ["Activate", "ActivationSpec", "Dense", "Layer", "Parameter", "Residual"]
 
@@ -93,8 +93,7 @@ class Layer:
         return {}
 
     def __repr__(self) -> str:
-        told = ((k, v.__name__ if inspect.isfunction(v) else repr(v)) for k, v in self.settings().items())
-        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in told)})"
+        return call_text(self, self.settings())
 
     def __getstate__(self) -> dict[str, Any]:
         """Scratch memory and views are not part of what a layer is (pickling, copying)."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.errors import InputError
-from glassnet.nn.registry import entry, refuse_settings
+from glassnet.nn.registry import call_text, entry, refuse_settings
 
 __all__ = [
     "LOSSES",
@@ -52,7 +52,10 @@ class Loss:
         """Weight of each row, shape (n,), or None for all ones: sample weights times class weights."""
         if self.class_weight is None:
             return sample_weight
-        by_class = self.class_weight[y.astype(np.int64).reshape(len(y))]
+        if y.ndim == 1:  # codes
+            by_class = self.class_weight[y]
+        else:  # (n, 1) yes or no, or a share of yes
+            by_class = self.class_weight[0] * (1 - y[:, 0]) + self.class_weight[1] * y[:, 0]
         return by_class if sample_weight is None else by_class * sample_weight
 
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
@@ -62,9 +65,32 @@ class Loss:
         """From outputs to predictions (probabilities, or values)."""
         return Z
 
+    def settings(self) -> dict[str, Any]:
+        """The arguments it was made with, without those that are None."""
+        return {k.lstrip("_"): v for k, v in vars(self).items() if v is not None}
+
     def __repr__(self) -> str:
-        told = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if v is not None)
-        return f"{type(self).__name__}({told})"
+        return call_text(self, self.settings())
+
+
+def _class_weight(weights: Any) -> Array | None:
+    """Factors of the classes as an array, checked."""
+    if weights is None:
+        return None
+    try:
+        w = np.asarray(weights, dtype=float)
+    except (TypeError, ValueError):
+        w = np.empty(0)
+    if w.ndim != 1 or not len(w) or not (np.isfinite(w) & (w >= 0)).all() or not w.any():
+        raise InputError(
+            f"class_weight must be a row of factors, one for each class, not negative and not all 0: {weights!r}"
+        )
+    return w
+
+
+def _fits_classes(weights: Array | None, n_classes: int) -> None:
+    if weights is not None and len(weights) != n_classes:
+        raise InputError(f"class_weight has {len(weights)} factors, but there are {n_classes} classes")
 
 
 def _column(w: Array, scale: float) -> Array:
@@ -117,9 +143,10 @@ class SoftmaxCrossEntropy(Loss):
     ) -> None:
         _check_smoothing(label_smoothing, focal)
         self.label_smoothing, self.focal = label_smoothing, focal
-        self.class_weight = None if class_weight is None else np.asarray(class_weight, dtype=float)
+        self.class_weight = _class_weight(class_weight)
 
     def targets(self, y: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
+        _fits_classes(self.class_weight, n_outputs)
         return _class_codes(y, n_outputs)
 
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
@@ -173,9 +200,12 @@ class SigmoidCrossEntropy(Loss):
     ) -> None:
         _check_smoothing(label_smoothing, focal)
         self.label_smoothing, self.focal = label_smoothing, focal
-        self.class_weight = None if class_weight is None else np.asarray(class_weight, dtype=float)
+        self.class_weight = _class_weight(class_weight)
 
     def targets(self, y: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
+        if self.class_weight is not None and n_outputs > 1:
+            raise InputError(f"class_weight needs one yes/no output, but the network has {n_outputs}")
+        _fits_classes(self.class_weight, 2)
         T = super().targets(y, n_outputs, dtype)
         outside = (T < 0) | (T > 1) | np.isnan(T)
         if outside.any():

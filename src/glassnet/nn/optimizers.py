@@ -17,7 +17,7 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
-from glassnet.nn.registry import entry, refuse_settings
+from glassnet.nn.registry import call_text, entry, refuse_settings
 
 __all__ = [
     "OPTIMIZERS",
@@ -98,7 +98,7 @@ class Optimizer:
         return {k: v for k, v in vars(self).items() if k not in ("t", "state") and not k.startswith("_")}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
+        return call_text(self, self.settings())
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_parts"}  # views; `restore` makes them again

@@ -6,9 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
+
 from glassnet.errors import InputError, unknown_name
 
-__all__ = ["entry", "refuse_settings"]
+__all__ = ["call_text", "entry", "refuse_settings"]
 
 T = TypeVar("T")
 
@@ -31,6 +33,21 @@ def entry(
         if setting not in accepted:
             raise unknown_name(f"setting of {kind} {name!r}:", setting, accepted)
     return known[name]
+
+
+def call_text(thing: object, settings: Mapping[str, Any]) -> str:
+    """How a thing with these settings is made, for people; the same in every process.
+
+    >>> call_text(1, {"base": 2, "key": len, "order": np.array([1, 0])})
+    'int(base=2, key=len, order=[1, 0])'
+    """
+
+    def told(value: Any) -> str:
+        if isinstance(value, np.ndarray):
+            return repr(value.tolist())
+        return value.__name__ if inspect.isroutine(value) else repr(value)
+
+    return f"{type(thing).__name__}({', '.join(f'{k}={told(v)}' for k, v in settings.items())})"
 
 
 def refuse_settings(kind: str, ready: object, settings: Mapping[str, Any]) -> None:

@@ -63,7 +63,8 @@ class Feed:
         if not len(self.rows):
             raise InputError("there are no rows to train on: X is empty")
         _refuse_not_finite("y", y.reshape(len(y), -1))
-        _refuse_not_finite("X", self.X.data.reshape(-1, 1) if self.sparse else self.X)
+        stored: Any = self.X.data
+        _refuse_not_finite("X", stored.reshape(-1, 1) if self.sparse else self.X)
         self.y = network.loss.targets(y, network.n_outputs, network.dtype)
         w = network.loss.weights(self.y, _weights(sample_weight, len(y)))
         self.w = ONE.astype(network.dtype) if w is None else np.asarray(w, dtype=network.dtype)

@@ -150,19 +150,18 @@ def batch_gradient(
 
     A batch too large for the cache goes through in parts whose gradients add up to the same thing.
     """
-    parts = [slice(0, len(rows))] if network.couples_rows else list(network.chunks(len(rows)))
     scale = 1.0 / train.total_weight(rows)
-    loss = 0.0
-    whole = np.zeros_like(network.grad) if len(parts) > 1 else network.grad
-    for part in parts:
+    loss, total = 0.0, network.grad
+    whole = len(rows) <= network.chunk_rows or network.couples_rows
+    for part in (slice(None),) if whole else network.chunks(len(rows)):
         X, y, w = train.take(rows[part], draw)
         loss += network.gradient(X, y, w, scale)
-        if len(parts) > 1:
-            whole += network.grad
+        if not whole:
+            total = network.grad.copy() if part.start == 0 else np.add(total, network.grad, out=total)
         for name in hits:
             hits[name] += metric(name)(network.outputs, y)
-    if len(parts) > 1:
-        network.grad[:] = whole
+    if not whole:
+        network.grad[:] = total
     return loss
 
 
