@@ -101,7 +101,7 @@ KINKS: dict[str, tuple[float, ...]] = {
 
 
 def subclasses(base: type) -> set[type]:
-    own = {c for c in base.__subclasses__() if c.__module__.startswith("glassnet.")}
+    own = {c for c in base.__subclasses__() if c.__module__.startswith("glassnet.nn.")}
     return own.union(*map(subclasses, own)) if own else own
 
 
