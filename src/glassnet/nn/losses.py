@@ -83,7 +83,7 @@ def _class_weight(weights: Any) -> Array | None:
         w = np.empty(0)
     if w.ndim != 1 or not len(w) or not (np.isfinite(w) & (w >= 0)).all() or not w.any():
         raise InputError(
-            f"class_weight must be a row of factors, one for each class, none negative, not all 0: {weights!r}"
+            f"class_weight must be a row of factors, one per class, none negative, not all 0: {weights!r}"
         )
     return w
 
