@@ -73,3 +73,43 @@ def with_column(data: Dataset, name: str, values: Any) -> Dataset:
     """The same data with one more column."""
     X = np.concatenate([data.X, np.asarray(values, data.X.dtype)[:, None]], axis=1)
     return replace(data, X=X, feature_names=(*data.feature_names, name))
+
+
+def odd_data() -> dict[str, Dataset]:
+    """Data of every kind with what is rare and awkward in them."""
+    rng = np.random.default_rng(0)
+    odd: dict[str, Dataset] = {}
+    for n in (2, 3, 7, 40):
+        labels = np.arange(n) % 2
+        for dtype in (np.uint8, np.float32, np.float64):
+            values = rng.integers(0, 256, (n, 300)).astype(dtype)
+            odd[f"{n} pictures of {dtype.__name__}"] = Dataset(
+                values, labels, ("a", "b"), image=ImageShape(10, 10, 3)
+            )
+            odd[f"{n} rows of {dtype.__name__}"] = Dataset(values[:, :4], labels, ("a", "b"))
+            odd[f"{n} targets of {dtype.__name__}"] = Dataset(values[:, :4], labels * 1.5)
+            odd[f"{n} equal pictures of {dtype.__name__}"] = Dataset(
+                np.full((n, 256), 7, dtype), labels, ("a", "b"), image=ImageShape(16, 16, 1)
+            )
+    for name in (
+        "40 pictures of float32",
+        "40 rows of float64",
+        "40 targets of float32",
+        "7 pictures of float64",
+    ):
+        for what, value in (("missing", np.nan), ("infinite", np.inf), ("huge", 1e30)):
+            X = odd[name].X.copy()
+            X[::3, 0] = value
+            X[1] = value
+            odd[f"{name}, {what}"] = replace(odd[name], X=X)
+    data = odd["40 rows of float32"]
+    odd["an empty column"] = replace(data, X=np.where(np.arange(4) == 1, np.nan, data.X))
+    odd["nothing but missing"] = replace(data, X=np.full_like(data.X, np.nan))
+    odd["many targets"] = replace(data, y=data.X[:, :2], class_names=())
+    odd["as many classes as rows"] = replace(data, y=np.arange(40), class_names=tuple(map(str, range(40))))
+    odd["ten thousand classes"] = replace(data, class_names=tuple(map(str, range(10_000))))
+    odd["flat pictures"] = replace(odd["40 pictures of uint8"], image=ImageShape(1, 300, 1))
+    odd["two channels"] = replace(odd["40 pictures of uint8"], image=ImageShape(10, 15, 2))
+    odd["split by the source"] = replace(data, part=np.array([0, 1, 2, 0] * 10, np.int8))
+    odd["test rows only"] = replace(data, part=np.full(40, 2, np.int8))
+    return odd

@@ -18,7 +18,7 @@ from glassnet.errors import InputError
 from glassnet.findings import Severity
 from glassnet.progress import Progress
 
-from .planted import pictures, table
+from .planted import odd_data, pictures, table
 
 RNG = np.random.default_rng(2)
 
@@ -165,3 +165,10 @@ def test_findings_hold_plain_numbers(dtype: type) -> None:
         assert f.value is None or isinstance(f.value, int | float)
         assert all(type(example) in (int, str) for example in f.examples)
         assert len(f.examples) <= 20
+
+
+@pytest.mark.parametrize("name", odd_data())
+def test_no_data_break_the_checks(name: str) -> None:
+    found = run_checks(odd_data()[name])
+    assert [f.check for f in found] == list(check_names())
+    assert all(f.summary and "nan" not in f.summary for f in found), [f.summary for f in found]

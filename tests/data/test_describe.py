@@ -10,6 +10,8 @@ from glassnet.data.describe import class_images, describe, distribution, samples
 from glassnet.data.split import split
 from glassnet.errors import InputError
 
+from .planted import odd_data
+
 RNG = np.random.default_rng(3)
 
 
@@ -89,3 +91,15 @@ def test_a_table_for_regression_has_no_pictures() -> None:
     assert (d.samples, d.mean_images, d.std_images, d.counts) == (None, None, None, {})
     with pytest.raises(InputError, match="no images"):
         samples_per_class(Dataset(np.zeros((2, 1)), np.zeros(2)), 1)
+
+
+@pytest.mark.parametrize("name", odd_data())
+def test_no_data_break_the_description(name: str) -> None:
+    data = odd_data()[name]
+    d = describe(data)
+    edges = d.distribution["edges"]
+    for density in (value for key, value in d.distribution.items() if key != "edges"):
+        assert len(density) == len(edges) - 1
+        assert (density * np.diff(edges)).sum() == pytest.approx(1) or not density.any()
+    assert d.quantiles is not None
+    assert d.quantiles.shape == (5, data.n_features)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from glassnet.data.columns import chunks, extremes, moments, quantiles, value_counts
 from glassnet.data.dataset import Dataset, ImageShape
-from glassnet.data.scaling import fit_scaling
+from glassnet.data.scaling import unit_divisor
 from glassnet.data.split import Split
 from glassnet.errors import InputError
 from glassnet.seeds import stream
@@ -180,7 +180,7 @@ def _image_of(dataset: Dataset) -> ImageShape:
 
 def _brightness(dataset: Dataset, rows: Rows | None) -> float:
     """What stored values are multiplied by to be seen: 255 becomes white, or the largest value does."""
-    return round(float(fit_scaling(dataset.X, "unit", rows=rows).scale) * 255, 4)  # exactly 1 for bytes
+    return 255 / unit_divisor(dataset.X, rows)
 
 
 def _pictures(values: Array, image: ImageShape) -> Bytes:

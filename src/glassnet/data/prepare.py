@@ -13,7 +13,7 @@ import numpy.typing as npt
 from glassnet.data.columns import chunks
 from glassnet.data.dataset import Dataset
 from glassnet.data.encoding import SmoothClip, TableEncoding, fit_table
-from glassnet.data.scaling import SCALINGS, Scaling, fit_scaling
+from glassnet.data.scaling import SCALINGS, Scaling, fit_scaling, unit_divisor
 from glassnet.data.whitening import Contrast, Whitening, fit_contrast, fit_whitening
 from glassnet.errors import InputError, unknown_name
 
@@ -190,8 +190,7 @@ def prepare_whitening(
 def _contrast(dataset: Dataset, rows: Rows | None, wanted: str) -> Contrast:
     if dataset.image is None:
         raise InputError(f"the preparation {wanted!r} needs images: use 'standard' or 'table' for tables")
-    largest = 1 / float(fit_scaling(dataset.X, "unit", rows=rows).scale)
-    return fit_contrast(dataset.X, rows, largest=largest)
+    return fit_contrast(dataset.X, rows, largest=unit_divisor(dataset.X, rows))
 
 
 def prepare_table(

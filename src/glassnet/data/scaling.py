@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.data.columns import extremes, moments, quantiles
+from glassnet.data.columns import chunks, extremes, moments, quantiles
 from glassnet.data.dataset import ImageShape
 from glassnet.errors import InputError, unknown_name
 
-__all__ = ["SCALINGS", "Scaling", "fit_scaling"]
+__all__ = ["SCALINGS", "Scaling", "fit_scaling", "unit_divisor"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -109,6 +109,21 @@ def fit_scaling(X: Array, kind: str, image: ImageShape | None = None, *, rows: R
     return Scaling(np.asarray(scale, np.float32), np.asarray(shift + 0.0, np.float32), kind, words)
 
 
+def unit_divisor(X: Array, rows: Rows | None = None) -> float:
+    """What the scaling "unit" divides by, missing and infinite values left out.
+
+    >>> unit_divisor(np.array([[3, 200]], np.uint8)), unit_divisor(np.array([[0.0, 16.0, np.inf]]))
+    (255.0, 16.0)
+    """
+    bounds = np.abs(np.array(extremes(X, rows), np.float64))
+    if np.isinf(bounds).any():
+        bounds = np.concatenate([np.abs(piece[np.isfinite(piece)]) for piece in chunks(X, rows)])
+    largest = float(bounds[np.isfinite(bounds)].max(initial=0))
+    if X.dtype == np.uint8 and largest >= 128:
+        return 255.0
+    return 1.0 if largest == 0 or (X.dtype != np.uint8 and largest <= 1) else largest
+
+
 def _refuse_infinite(X: Array, rows: Rows | None) -> None:
     columns = np.flatnonzero(np.isinf(extremes(X, rows)).any(axis=0))
     if len(columns):
@@ -126,13 +141,8 @@ def _none(X: Array, rows: Rows | None, image: ImageShape | None) -> Fitted:
 
 
 def _unit(X: Array, rows: Rows | None, image: ImageShape | None) -> Fitted:
-    low, high = extremes(X, rows)
-    largest = float(np.nan_to_num(np.abs([low, high]).astype(np.float64)).max())
-    if X.dtype == np.uint8 and largest >= 128:
-        largest = 255.0
-    if (X.dtype != np.uint8 and largest <= 1) or largest == 0:
-        largest = 1.0
-    return 1 / largest, 0.0, f"divided by {largest:g}"
+    divisor = unit_divisor(X, rows)
+    return 1 / divisor, 0.0, f"divided by {divisor:g}"
 
 
 def _standard(X: Array, rows: Rows | None, image: ImageShape | None) -> Fitted:

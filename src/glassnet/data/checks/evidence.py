@@ -11,7 +11,7 @@ import numpy.typing as npt
 from glassnet.data.checks.similar import NearPairs, near_pairs, same_rows
 from glassnet.data.columns import Moments, chunks, extremes, moments, value_counts
 from glassnet.data.dataset import Dataset, ImageShape
-from glassnet.data.scaling import Scaling, fit_scaling
+from glassnet.data.scaling import Scaling, unit_divisor
 from glassnet.data.split import Split
 
 __all__ = ["PROPERTIES", "Evidence"]
@@ -113,9 +113,9 @@ class Evidence:
     @cached_property
     def brightness_factor(self) -> float:
         """What stored values are multiplied by to span 0..255."""
-        return round(float(fit_scaling(self.X, "unit").scale) * 255, 4)
+        return 255 / unit_divisor(self.X)
 
-    def bytes(self, piece: Array) -> npt.NDArray[np.uint8]:
+    def as_seen(self, piece: Array) -> npt.NDArray[np.uint8]:
         """Stored image values as they are seen, 0..255."""
         if piece.dtype == np.uint8 and self.brightness_factor == 1:
             return np.ascontiguousarray(piece)
@@ -131,7 +131,7 @@ class Evidence:
         out = np.empty((self.n, len(PROPERTIES)), np.float32)
         start = 0
         for piece in chunks(self.X):
-            seen = self.bytes(piece)
+            seen = self.as_seen(piece)
             part = out[start : start + len(seen)]
             picture_properties(seen, self.image.channels, self.image.height, self.image.width, part)
             start += len(seen)
@@ -168,7 +168,7 @@ class Evidence:
             grey = np.tensordot(self.thumbnails[:, :3], _LUMA, axes=(1, 0))
         else:
             grey = self.thumbnails[:, 0]
-        return near_pairs(self.bytes(self.X), grey)
+        return near_pairs(self.as_seen(self.X), grey)
 
     @cached_property
     def features(self) -> Floats:

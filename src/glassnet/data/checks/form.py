@@ -94,8 +94,10 @@ RANGE = Rule(
 def value_range(e: Evidence) -> Finding:
     if e.is_table:
         return RANGE.skipped("table columns have no common range")
-    low, high = (float(np.nan_to_num(bound.astype(np.float64)).max(initial=0)) for bound in e.extremes)
-    low = float(np.nan_to_num(e.extremes[0].astype(np.float64)).min(initial=0))
+    if e.infinite.any():
+        return RANGE.skipped("some pixels are infinite")
+    bounds = np.nan_to_num(np.array(e.extremes, np.float64))
+    low, high = float(bounds.min()), float(bounds.max())
     said = f"pixels from {low:g} to {high:g}"
     if e.X.dtype == np.uint8 and high <= 1:
         return RANGE.found(
@@ -139,7 +141,8 @@ def channel_layout(e: Evidence) -> Finding:
     if s.height < 4:
         return LAYOUT.skipped("images of fewer than 4 rows of pixels are too small to tell")
     rows = np.linspace(0, e.n - 1, min(e.n, 500)).astype(np.int64)
-    X = np.nan_to_num(e.X[np.unique(rows)].astype(np.float64))
+    X = e.X[np.unique(rows)].astype(np.float64)
+    X[~np.isfinite(X)] = 0
     planar = np.diff(X.reshape(-1, s.channels, s.height, s.width), axis=2)
     interleaved = np.diff(X.reshape(-1, s.height, s.width, s.channels), axis=1)
     if not interleaved.any():

@@ -113,6 +113,8 @@ def class_balance(e: Evidence) -> Finding:
     few, many = int(np.argmin(np.where(counts > 0, counts, counts.max()))), int(np.argmax(counts))
     ratio = float(counts[many] / counts[few])
     said = f"largest class {names[many]!r} {counts[many]:,} rows, smallest {names[few]!r} {counts[few]:,}"
+    if ratio == 1:
+        said = f"each class has {counts[many]:,} rows"
     rows_of = dict(zip(names, counts.tolist(), strict=True)) if len(names) <= 100 else {}
     if ratio > BALANCE_LEVELS[0]:
         severity = Severity.WARNING if ratio > BALANCE_LEVELS[1] else Severity.INFO

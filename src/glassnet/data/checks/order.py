@@ -30,9 +30,10 @@ def order_dependence(e: Evidence) -> Finding:
         return ORDER.skipped("the target has values outside its range")
     targets = e.labels if e.labels is not None else e.dataset.y.reshape(e.n, -1)[:, 0].astype(np.float64)
     ratio, sorted_file = _order(targets)
+    what = "class" if e.labels is not None else "target"
     if not sorted_file:
-        return ORDER.ok(f"rows are in no order: {ratio:.2f} of the changes expected by chance", ratio)
-    said = f"the rows are sorted or blocked by target: {ratio:.3f} of the changes expected by chance"
+        return ORDER.ok(f"rows are in no order of {what}: {ratio:.2f} of what chance gives", ratio)
+    said = f"the rows are sorted or blocked by {what}: it changes {ratio:.2g} times as often as by chance"
     if e.split is not None and not _order(targets[e.split.train])[1]:
         return ORDER.found(Severity.INFO, f"{said}; the split's training rows are shuffled", value=ratio)
     return ORDER.found(Severity.WARNING, said, _first_changes(targets), value=ratio, n_affected=e.n)
@@ -47,7 +48,7 @@ def _order(targets: npt.NDArray[Any]) -> tuple[float, bool]:
         r = float(np.corrcoef(targets[:-1], targets[1:])[0, 1])
         return 1 - r, r > 0.5 and r * np.sqrt(n) > 4
     share = np.bincount(targets) / n
-    expected = (n - 1) * (1 - (share**2).sum()) * n / max(n - 1, 1)
+    expected = n * (1 - (share**2).sum())
     changes = int(np.count_nonzero(targets[1:] != targets[:-1]))
     if expected <= 0:
         return 1.0, False

@@ -68,11 +68,12 @@ def extreme_values(e: Evidence) -> Finding:
         return EXTREME.skipped("bytes cannot lie far outside their range")
     first, median, third = quantiles(e.X, [0.25, 0.5, 0.75])
     spread = np.where(third > first, third - first, np.inf)
+    centre = np.where(np.isfinite(median), median, 0)
     found = np.zeros(e.X.shape[1], np.int64)
     rows: list[int] = []
     largest, start = 0.0, 0
     for piece in chunks(e.X):
-        away = np.where(np.isfinite(piece), np.abs(piece - median) / spread, 0)
+        away = np.abs(np.where(np.isfinite(piece), piece, centre) - centre) / spread
         far = away > 50
         found += far.sum(axis=0)
         largest = max(largest, float(away.max(initial=0)))

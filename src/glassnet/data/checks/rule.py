@@ -66,6 +66,8 @@ class Rule:
     def _finding(self, severity: Severity, summary: str, **fields: Any) -> Finding:
         if isinstance(fields.get("value"), np.generic):
             fields["value"] = fields["value"].item()
+        details = fields.get("details", {})
+        fields["details"] = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in details.items()}
         return Finding(
             self.name,
             severity,
