@@ -21,7 +21,7 @@ def environment(*, seed: int | None = None, command: str = "") -> dict[str, str]
     """Versions, processor, BLAS and threads of this process, for reports and run folders.
 
     >>> sorted(environment())[:3]
-    ['BLAS', 'glassnet', 'kernels']
+    ['BLAS', 'Python', 'glassnet']
     """
     from threadpoolctl import threadpool_info
 
