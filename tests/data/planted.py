@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ PLACES = ("left", "right", "below")
 CENTRES = np.array([[0.3, 0.3], [0.3, 0.7], [0.7, 0.5]])
 
 
+@cache
 def pictures(n: int = 300, channels: int = 3, size: int = 20, seed: int = 0) -> Dataset:
     """Noisy pictures of a disc in one of three places before clouds, in random colours: no two are alike."""
     rng = np.random.default_rng(seed)
@@ -35,6 +37,7 @@ def pictures(n: int = 300, channels: int = 3, size: int = 20, seed: int = 0) -> 
     )
 
 
+@cache
 def table(n: int = 300, seed: int = 0) -> Dataset:
     """Four numeric columns and a text column; two classes that a linear model tells apart fairly well."""
     rng = np.random.default_rng(seed)
@@ -48,6 +51,7 @@ def table(n: int = 300, seed: int = 0) -> Dataset:
     return Dataset(X, y, ("no", "yes"), names, categories={4: ("blue", "green", "red", "white")})
 
 
+@cache
 def regression(n: int = 300, seed: int = 0) -> Dataset:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 4)) * [1, 10, 0.1, 5] + [0, 50, 1, 20]
@@ -75,11 +79,12 @@ def with_column(data: Dataset, name: str, values: Any) -> Dataset:
     return replace(data, X=X, feature_names=(*data.feature_names, name))
 
 
+@cache
 def odd_data() -> dict[str, Dataset]:
     """Data of every kind with what is rare and awkward in them."""
     rng = np.random.default_rng(0)
     odd: dict[str, Dataset] = {}
-    for n in (2, 3, 7, 40):
+    for n in (2, 7, 40):
         labels = np.arange(n) % 2
         for dtype in (np.uint8, np.float32, np.float64):
             values = rng.integers(0, 256, (n, 300)).astype(dtype)

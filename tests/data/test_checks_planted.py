@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ FAULTS: dict[str, Callable[[], Planted]] = {}
 
 
 def fault(make: Callable[[], Planted]) -> Callable[[], Planted]:
-    FAULTS[make.__name__] = make
+    FAULTS[make.__name__] = cache(make)
     return make
 
 
