@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 from glassnet.data.sources.tree import decompressed, open_tree
 from glassnet.errors import InputError
 
-__all__ = ["TEXT", "Head", "blocks", "head_of", "open_text"]
+__all__ = ["TEXT", "Head", "blocks", "head_of", "open_text", "refuse_odd_lines"]
 
 TEXT = (".csv", ".tsv", ".data", ".txt", ".tab")
 
@@ -81,7 +81,10 @@ def head_of(file: BinaryIO, where: str) -> Head:
     if not text.strip():
         raise InputError(f"{where}: the first line is empty: the first line must be the header or data")
     delimiter = max(",;\t|", key=text.count)
-    cells = tuple(c.strip() for c in next(csv.reader(io.StringIO(text), delimiter=delimiter)))
+    try:
+        cells = tuple(c.strip() for c in next(csv.reader(io.StringIO(text), delimiter=delimiter)))
+    except csv.Error as error:
+        raise InputError(f"{where}: line 1 cannot be read as CSV ({error}): correct it") from None
     numbers = [c for c in cells if _is_number(c)]
     counting = len(numbers) < len(cells) and numbers in (_count_from(0, numbers), _count_from(1, numbers))
     named = not numbers or (counting and len(numbers) > 1)
@@ -94,6 +97,26 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
     """What is left of a file in blocks of whole lines, about 12 MB each."""
     while block := file.read(_BLOCK):
         yield block + file.readline(_LONGEST_LINE)
+
+
+def refuse_odd_lines(content: bytes, head: Head, where: str, first: int) -> None:
+    """Raise for the first line that is not UTF-8 or has too few or too many cells, which polars would fill.
+
+    `first` is the number of the first line of `content`. Cells are not counted where there are quotes.
+    """
+    delimiter, quoted = head.delimiter.encode(), b'"' in content
+    for k, line in enumerate(content.split(b"\n")):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            bad = f"byte 0x{line[error.start]:02x} at position {error.start}"
+            raise InputError(
+                f"{where}: line {first + k} is not UTF-8 ({bad}): save the file as UTF-8"
+            ) from None
+        cells = line.count(delimiter) + 1
+        if not quoted and line.strip() and cells != len(head.cells):
+            wrong = f"line {first + k} has {cells} cells instead of {len(head.cells)}"
+            raise InputError(f"{where}: {wrong}: correct it")
 
 
 def _count_from(first: int, numbers: list[str]) -> list[str]:

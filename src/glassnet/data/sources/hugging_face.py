@@ -12,6 +12,7 @@ import numpy as np
 from glassnet.data.sources.content import Content, Request, Sink
 from glassnet.data.sources.labels import class_codes
 from glassnet.data.sources.pictures import decode
+from glassnet.data.sources.tables import read_parquet
 from glassnet.errors import InputError, unknown_name
 from glassnet.progress import Progress
 
@@ -27,7 +28,6 @@ def holds_pictures(path: Path) -> bool:
 
 def pack(files: Sequence[tuple[Path, int]], request: Request, sink: Sink, progress: Progress) -> Content:
     """Read parquet files with their part codes, rows in the order of the files."""
-    import polars as pl
 
     first = files[0][0]
     column = _picture_column(first)
@@ -36,7 +36,7 @@ def pack(files: Sequence[tuple[Path, int]], request: Request, sink: Sink, progre
     labels, parts = [], []
     places: dict[str, tuple[int, int]] = {}  # name of a picture for people -> file and row
     for k, (path, part_code) in enumerate(files):
-        codes = pl.read_parquet(path, columns=[label])[label]
+        codes = read_parquet(path, [label])[label]
         if codes.null_count():
             raise InputError(f"{path}: label {label!r} is missing in {codes.null_count()} rows: remove them")
         labels.append(codes.to_numpy())
@@ -48,7 +48,7 @@ def pack(files: Sequence[tuple[Path, int]], request: Request, sink: Sink, progre
         nonlocal loaded
         k, row = places[name]
         if loaded[0] != k:
-            loaded = k, pl.read_parquet(files[k][0], columns=[column])[column].struct.field("bytes")
+            loaded = k, read_parquet(files[k][0], [column])[column].struct.field("bytes")
         content = loaded[1][row]
         return bytes(content) if content is not None else b""
 

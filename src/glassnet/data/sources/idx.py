@@ -26,7 +26,7 @@ USED = frozenset({"target", "transpose", "class_names"})
 
 _NAME = re.compile(r"(?P<stem>.*?)(?P<kind>images|labels)[-._]idx[13][-._]ubyte(?:\.gz)?", re.IGNORECASE)
 _UBYTE = 8  # the only type of these files' values that pictures and labels come in
-_MOST = 20 * 10**9  # bytes that one file may claim to hold
+_MOST = 10**9  # bytes that a file may claim to hold, unless it is not much smaller itself
 _ROWS = 2000  # pictures passed on at a time
 
 
@@ -160,7 +160,7 @@ def _values(tree: Tree, path: str, n_axes: int) -> npt.NDArray[np.uint8]:
         lengths = np.frombuffer(file.read(4 * n_axes), ">u4")
         shape = tuple(int(n) for n in lengths)
         claimed = math.prod(shape)
-        if len(shape) < n_axes or claimed == 0 or claimed > _MOST:
+        if len(shape) < n_axes or claimed == 0 or claimed > max(_MOST, 100 * len(packed)):
             raise InputError(f"{where} claims the shape {shape}: the file is damaged, download it again")
         content = file.read(claimed + 1)
     except (EOFError, zlib.error, OSError) as error:

@@ -31,7 +31,9 @@ def read_npz(path: Path, request: Request) -> Dataset:
         with np.load(path, allow_pickle=False) as file:
             names = {name.lower(): name for name in file.files}
             pairs = [_load(file, *pair, path) for pair in _pairs(names, path)]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
         raise InputError(f"{path} is no whole .npz file ({error}): copy or download it again") from None
     return from_arrays(pairs[0] if len(pairs) == 1 else tuple(pairs), request, str(path))
 

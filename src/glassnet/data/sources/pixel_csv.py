@@ -19,7 +19,7 @@ import numpy.typing as npt
 from glassnet.data.dataset import ImageShape
 from glassnet.data.sources.arrays import square_image
 from glassnet.data.sources.content import Content, Request, Sink
-from glassnet.data.sources.delimited import Head, blocks, head_of, open_text
+from glassnet.data.sources.delimited import Head, blocks, head_of, open_text, refuse_odd_lines
 from glassnet.data.sources.labels import CIFAR10, class_codes
 from glassnet.errors import InputError, unknown_name
 from glassnet.progress import Progress
@@ -176,7 +176,7 @@ def _looks_like_pixels(file: BinaryIO, head: Head) -> bool:
         rows = pl.read_csv(lines, has_header=False, separator=head.delimiter, infer_schema=False)
     except pl.exceptions.PolarsError:
         return False
-    whole = sum(column.cast(pl.UInt8, strict=False).null_count() == 0 for column in rows.get_columns())
+    whole = sum(c.drop_nulls().cast(pl.UInt8, strict=False).null_count() == 0 for c in rows.get_columns())
     return whole >= len(head.cells) - 1  # one column may be a text label
 
 
@@ -238,19 +238,23 @@ def _label_without_header(head: Head, block: bytes, request: Request, where: str
         return _checked_index(request.target, n, where)
     import polars as pl
 
-    rows = pl.read_csv(
-        block, has_header=False, separator=head.delimiter, n_rows=500, infer_schema=False, columns=[0, n - 1]
-    )  # fmt: skip
-    likely = {}
-    for k, column in zip((0, n - 1), rows.get_columns(), strict=True):
-        values = column.cast(pl.Float64, strict=False)
-        if values.null_count() or (values.max() < 100 and values.n_unique() > 1):  # type: ignore[operator]
-            likely[k] = values.n_unique()
+    some = b"\n".join(block.split(b"\n", 500)[:500])
+    refuse_odd_lines(some, head, where, 1)
+    try:
+        rows = pl.read_csv(some, has_header=False, separator=head.delimiter, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise _unparsable(error, 1, where) from None
+    likely = []
+    for k in (0, n - 1):
+        cells = rows.to_series(k).drop_nulls()
+        values = cells.cast(pl.Float64, strict=False)
+        if values.null_count() or ((values < 100).all() and values.n_unique() > 1):
+            likely.append(k)
     if len(likely) != 1:
         raise InputError(
             f"{where} has no header: is the label first or last? Say target=0 or target=-1 (--target)"
         )
-    return next(iter(likely))
+    return likely[0]
 
 
 def _check_numbering(names: Sequence[str], pixels: Sequence[int], where: str) -> None:
@@ -293,15 +297,18 @@ def _frame(block: bytes, head: Head, layout: _Layout, kind: pl.DataType) -> pl.D
     return pl.read_csv(block, schema=schema, has_header=False, separator=head.delimiter)
 
 
+def _unparsable(error: Exception, line: int, where: str) -> InputError:
+    return InputError(f"{where}: cannot be parsed from line {line} on: {str(error).splitlines()[0]}")
+
+
 def _with_numbers(block: bytes, head: Head, layout: _Layout, line: int, where: str) -> pl.DataFrame:
     import polars as pl
 
-    _refuse_odd_lines(block, head, line, where)
+    refuse_odd_lines(block, head, where, line)
     try:
         text = _frame(block, head, layout, pl.String())
     except pl.exceptions.PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{where}: cannot be parsed from line {line} on: {reason}") from None
+        raise _unparsable(error, line, where) from None
     numbers = text.with_columns(
         pl.col([layout.names[k] for k in layout.pixels]).cast(pl.Float64, strict=False)
     )
@@ -330,14 +337,3 @@ def _with_numbers(block: bytes, head: Head, layout: _Layout, line: int, where: s
             )
         columns.append(pl.Series(name, values.astype(np.uint8)).filter(filled))
     return pl.DataFrame(columns)
-
-
-def _refuse_odd_lines(block: bytes, head: Head, line: int, where: str) -> None:
-    """Refuse the first line with too few or too many cells; polars would fill or drop them."""
-    delimiter = head.delimiter.encode()
-    for k, text in enumerate(block.splitlines()):
-        cells = text.count(delimiter) + 1
-        if text.strip() and cells != len(head.cells) and b'"' not in text:
-            raise InputError(
-                f"{where}: line {line + k} has {cells} cells instead of {len(head.cells)}: correct it"
-            )

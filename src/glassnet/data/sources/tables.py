@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from glassnet.data.dataset import Dataset
 from glassnet.data.sources.content import Request, natural
-from glassnet.data.sources.delimited import Head, head_of, open_text
+from glassnet.data.sources.delimited import head_of, open_text, refuse_odd_lines
 from glassnet.data.sources.labels import interpret
 from glassnet.errors import InputError, unknown_name
 
@@ -165,12 +165,12 @@ def read_tables(files: Sequence[tuple[Path, int]], request: Request, where: str)
     return replace(data, notes=(*data.notes, *notes))
 
 
-def read_parquet(path: Path) -> pl.DataFrame:
-    """A parquet file as a frame; a damaged one is an InputError."""
+def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """A parquet file, or some of its columns, as a frame; a damaged one is an InputError."""
     import polars as pl
 
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, columns=columns)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(
             f"{path} is no whole parquet file ({_first_line(error)}): download it again"
@@ -197,31 +197,11 @@ def read_delimited(path: Path) -> pl.DataFrame:
             decimal_comma=comma,
         )  # fmt: skip
     except pl.exceptions.PolarsError as error:
-        _locate_bad_line(content, head, where, first)
+        refuse_odd_lines(content, head, where, first)
         raise InputError(f"{where} cannot be parsed as CSV: {_first_line(error)}") from None
     if frame.width != len(names) or frame[names[-1]].null_count():
-        _locate_bad_line(
-            content, head, where, first
-        )  # polars fills lines that are too short with missing cells
+        refuse_odd_lines(content, head, where, first)
     return frame
-
-
-def _locate_bad_line(content: bytes, head: Head, where: str, first: int) -> None:
-    """Raise for the first line that is not UTF-8 or has too few or too many cells."""
-    delimiter, quoted = head.delimiter.encode(), b'"' in content
-    for k, line in enumerate(content.splitlines()):
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            bad = f"byte 0x{line[error.start]:02x} at position {error.start}"
-            raise InputError(
-                f"{where}: line {first + k} is not UTF-8 ({bad}): save the file as UTF-8"
-            ) from None
-        cells = line.count(delimiter) + 1
-        if not quoted and line.strip() and cells != len(head.cells):
-            raise InputError(
-                f"{where}: line {first + k} has {cells} cells instead of {len(head.cells)}: correct it"
-            )
 
 
 def _first_line(error: Exception) -> str:

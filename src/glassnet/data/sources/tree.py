@@ -7,6 +7,7 @@ import contextlib
 import gzip
 import lzma
 import os
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -28,6 +29,8 @@ _COMPRESSIONS: dict[bytes, Callable[[BinaryIO], Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
 }
 _BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile)
+# what zipfile raises besides: versions and methods it does not know, damaged lists and headers
+_UNEXPECTED = (NotImplementedError, RuntimeError, ValueError, IndexError, struct.error)
 _MAX_RATIO, _SMALL = 100, 10**9  # JPEGs expand 1:1, CSV and sparse images up to 30:1, bombs 1000:1
 
 
@@ -68,9 +71,9 @@ class _Zip(Tree):
     def __init__(self, root: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(root)
-        except zipfile.BadZipFile as error:
+        except (*_BROKEN, *_UNEXPECTED) as error:
             raise InputError(f"{root} is not a whole zip file ({error}): copy or download it again") from None
-        self._members = [m for m in self._zip.infolist() if not m.is_dir()]
+        self._members = [m for m in self._zip.infolist() if not m.filename.endswith("/")]
         super().__init__(root, {m.filename: m.file_size for m in self._members})
 
     def check(self) -> None:
@@ -82,7 +85,7 @@ class _Zip(Tree):
     def read(self, path: str) -> bytes:
         try:
             return self._zip.read(path)
-        except (*_BROKEN, NotImplementedError) as error:
+        except (*_BROKEN, *_UNEXPECTED) as error:
             raise InputError(
                 f"{self.root}: {path} cannot be unpacked ({error}): copy or download it again"
             ) from None
