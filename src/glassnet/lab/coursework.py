@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,9 +77,17 @@ def run_coursework(
     InputError : a part that does not exist, a scale that is not positive, too few rows or classes
     """
     return run_plan(
-        dataset, COURSEWORK, parts=parts, epochs_scale=epochs_scale, seed=seed, progress=progress,
-        command=command,
+        _with_names(dataset), COURSEWORK, parts=parts, epochs_scale=epochs_scale, seed=seed,
+        progress=progress, command=command,
     )  # fmt: skip
+
+
+def _with_names(dataset: Dataset) -> Dataset:
+    """The coursework's CSV file has codes 0 to 9 for labels: give them CIFAR-10's names."""
+    codes = tuple(str(code) for code in range(len(CIFAR10)))
+    if dataset.n_features == 3072 and dataset.class_names == codes:
+        return replace(dataset, class_names=CIFAR10)
+    return dataset
 
 
 def run_plan(
@@ -263,7 +271,7 @@ class _Work:
                           "One row in ten is an airplane: few probabilities pass 0.5. Theirs stayed there, "
                           "ours takes the threshold with the best F1 on validation rows."),
             )  # fmt: skip
-        return _with(part, binary=scores, references=references, scores_of=self._scored(t.job.label))
+        return replace(part, binary=scores, references=references, scores_of=self._scored(t.job.label))
 
     def _part_3(self, part: Part, t: Trained) -> Part:
         Z, y = self._logits(t, self.rows.test), t.job.y[self.rows.test]
@@ -284,7 +292,7 @@ class _Work:
                 Reference("train loss at the end", t.history.last("loss"), 1.64,
                           "Other first weights and split; theirs started at 2.51."),
             )  # fmt: skip
-        return _with(part, scores=scores, references=references, scores_of=self._scored(t.job.label))
+        return replace(part, scores=scores, references=references, scores_of=self._scored(t.job.label))
 
     def _part_4(self, part: Part, done: list[Trained]) -> Part:
         labels = tuple(t.job.label for t in done)
@@ -309,16 +317,10 @@ class _Work:
                 t.job.label, t.history.last("val_loss"), t.history.last("val_accuracy")
             )
         )
-        return _with(
+        return replace(
             part, scores=scores, comparisons=comparisons, references=references,
             scores_of=self._scored(f"{best.job.label} (best on validation)") if scores else "",
         )  # fmt: skip
-
-
-def _with(part: Part, **more: Any) -> Part:
-    from dataclasses import replace
-
-    return replace(part, **more)
 
 
 def _summary(dataset: Dataset, rows: Split, parts: tuple[Part, ...], interrupted: bool) -> str:

@@ -8,14 +8,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.errors import unknown_name
+from glassnet.errors import InputError, unknown_name
 from glassnet.nn.network import Network
 from glassnet.train.feed import Feed
 
-__all__ = ["METRICS", "Metric", "accuracy", "default_metrics", "evaluate", "metric", "outputs"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "accuracy",
+    "checked_metrics",
+    "evaluate",
+    "measured_outputs",
+    "metric",
+    "outputs",
+]
 
 Array = npt.NDArray[Any]
-#: (outputs before the link (B, K), targets) -> sum over the rows of what is to be averaged
+#: (outputs (B, K): logits of classes, else predicted values; targets) -> sum over the rows, to be averaged
 Metric = Callable[[Array, Array], float]
 
 
@@ -54,11 +63,27 @@ def metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def default_metrics(network: Network) -> tuple[str, ...]:
-    """What a history records besides the loss if nothing is said: accuracy for classes."""
-    return ("accuracy",) if network.loss.classifies else ()
+def checked_metrics(network: Network, names: Sequence[str] | None) -> tuple[str, ...]:
+    """What a history records besides the loss; if nothing is said, accuracy for classes.
+
+    Raises
+    ------
+    InputError : an unknown name, accuracy of values, or an error of classes
+    """
+    if names is None:
+        return ("accuracy",) if network.loss.classifies else ()
+    for name in names:
+        if (metric(name) is accuracy) != network.loss.classifies:
+            raise InputError(f"the metric {name!r} does not fit the loss {network.loss!r}")
+    return tuple(names)
 
 
+def measured_outputs(network: Network, Z: Array) -> Array:
+    """What metrics are given: logits of classes (they decide as the probabilities do), else the values."""
+    return Z if network.loss.classifies else network.loss.link(Z)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # a network that diverged says so by numbers, not by warnings
 def outputs(network: Network, feed: Feed) -> Array:
     """Logits of every row of a feed, in its order, shape (len(feed), n_outputs)."""
     Z = np.empty((len(feed), network.n_outputs), network.dtype)
@@ -68,6 +93,7 @@ def outputs(network: Network, feed: Feed) -> Array:
     return Z
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[str, float]:
     """Weighted mean loss ("loss") and plain mean of each metric over all rows of a feed."""
     total = feed.total_weight(feed.rows)
@@ -77,6 +103,6 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
         X, y, w = feed.stretch(where.start, where.stop)
         Z = network.forward(X)
         for name in metrics:
-            sums[name] += metric(name)(Z, y)
+            sums[name] += metric(name)(measured_outputs(network, Z), y)
         loss += network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here
     return {"loss": loss} | {name: value / len(feed) for name, value in sums.items()}
