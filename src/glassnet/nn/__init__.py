@@ -36,11 +36,13 @@ from glassnet.nn.optimizers import (
     optimizer,
 )
 from glassnet.nn.parametric import ParametricActivation, PReLU, Scale
+from glassnet.nn.save import LAYERS, load_network, read_notes, save_network
 from glassnet.nn.schedules import SCHEDULES, Schedule, schedule, warm_up
 
 __all__ = [
     "ACTIVATIONS",
     "INITIALIZERS",
+    "LAYERS",
     "LOSSES",
     "OPTIMIZERS",
     "SCHEDULES",
@@ -84,8 +86,11 @@ __all__ = [
     "activation",
     "gradient_check",
     "initializer",
+    "load_network",
     "loss",
     "optimizer",
+    "read_notes",
+    "save_network",
     "schedule",
     "warm_up",
 ]

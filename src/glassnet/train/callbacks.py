@@ -107,7 +107,7 @@ class KeepBest(Callback):
     Parameters
     ----------
     monitor : a recorded quantity, e.g. "val_loss" or "val_accuracy"
-    patience : epochs without an improvement before training stops; None never stops
+    patience : measured epochs without an improvement before training stops; None never stops
     min_delta : smaller changes are no improvement
     later : at ties take the later epoch (RealMLP does)
 
@@ -125,18 +125,30 @@ class KeepBest(Callback):
             raise InputError(f"patience must be at least 1 epoch, not {patience}")
         self.monitor, self.patience, self.min_delta, self.later = monitor, patience, min_delta, later
         self.sign = -1.0 if higher_is_better(monitor) else 1.0
+        self._forget()
+
+    def _forget(self) -> None:
         self.best, self.best_epoch, self.waited = math.inf, 0, 0
         self.theta = self.statistics = np.empty(0)
 
+    def on_start(self, run: Run) -> None:
+        if not run.epoch:  # a new training, perhaps of another network
+            self._forget()
+        self._stop_if_exhausted(run)  # it may go on from a checkpoint made when it had been
+
     def on_epoch(self, run: Run) -> None:
         value = self.sign * _quantity(run, self.monitor)
-        if math.isnan(value):  # not measured at this epoch, or diverged
+        if not math.isfinite(value):  # not measured at this epoch, or diverged
             return
         improved = value < self.best - self.min_delta
-        if improved or value < self.best or (self.later and value == self.best) or not self.best_epoch:
-            self.best, self.best_epoch = value, run.epoch
-            self.theta, self.statistics = run.network.theta.copy(), run.network.state.copy()
+        if value < self.best or (self.later and value == self.best):
+            theta, statistics = run.network.theta.copy(), run.network.state.copy()
+            # at once, so that Ctrl-C finds either the old best or the new one
+            self.best, self.best_epoch, self.theta, self.statistics = value, run.epoch, theta, statistics
         self.waited = 0 if improved else self.waited + 1
+        self._stop_if_exhausted(run)
+
+    def _stop_if_exhausted(self, run: Run) -> None:
         if self.patience is not None and self.waited >= self.patience:
             run.stop(f"no better {self.monitor} for {self.patience} epochs (best: epoch {self.best_epoch})")
 
@@ -172,8 +184,8 @@ class Average(Callback):
         self.theta = np.empty(0)
 
     def on_start(self, run: Run) -> None:
-        if not len(self.theta):
-            self.theta = run.network.theta.copy()
+        if not run.epoch:
+            self.theta, self.t = run.network.theta.copy(), 0
         self._difference = np.empty_like(self.theta)
 
     def on_step(self, run: Run) -> None:
@@ -207,6 +219,8 @@ class ReduceOnPlateau(Callback):
         self.best, self.waited, self.lr_factor = math.inf, 0, 1.0
 
     def on_start(self, run: Run) -> None:
+        if not run.epoch:
+            self.best, self.waited, self.lr_factor = math.inf, 0, 1.0
         run.lr_factor = self.lr_factor
 
     def on_epoch(self, run: Run) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.optimizers import Optimizer
+from glassnet.nn.save import write_whole
 from glassnet.train.callbacks import Callback, Run
 from glassnet.train.history import History
 
@@ -24,25 +27,18 @@ def save_checkpoint(run: Run, path: str | os.PathLike[str], callbacks: Sequence[
     arrays: dict[str, Any] = {"theta": run.network.theta, "state": run.network.state}
     arrays |= {f"moment {name}": value for name, value in run.optimizer.state.items()}
     numbers: dict[str, Any] = {
-        "network": repr(run.network), "optimizer": repr(run.optimizer), "t": run.optimizer.t,
+        "network": _told(run.network), "optimizer": _told(run.optimizer), "t": run.optimizer.t,
         "epoch": run.epoch, "step": run.step, "factor": run.factor, "lr_factor": run.lr_factor,
-        "history": run.history.values, "callbacks": [],
+        "history": run.history.values, "diverged": run.history.diverged, "callbacks": [],
     }  # fmt: skip
     for i, callback in enumerate(callbacks):
         state = callback.state()
         arrays |= {f"callback {i} {k}": v for k, v in state.items() if isinstance(v, np.ndarray)}
         plain = {k: v for k, v in state.items() if not isinstance(v, np.ndarray)}
         numbers["callbacks"].append({"type": type(callback).__name__, "state": plain})
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, json=np.array(json.dumps(numbers)), **arrays)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"cannot write the checkpoint {target}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = io.BytesIO()
+    np.savez(file, json=np.array(json.dumps(numbers)), **arrays)
+    write_whole(path, file.getvalue())
 
 
 def load_checkpoint(
@@ -67,11 +63,11 @@ def load_checkpoint(
         numbers = json.loads(str(arrays.pop("json")))
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}") from None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise InputError(f"{path} is no checkpoint of glassnet, or it is damaged: {error}") from error
     for kind, thing in (("network", network), ("optimizer", optimizer)):
-        if numbers[kind] != repr(thing):
-            raise InputError(f"the checkpoint {path} was made with {kind} {numbers[kind]}, not {thing!r}")
+        if numbers[kind] != _told(thing):
+            raise InputError(f"the checkpoint {path} was made with {numbers[kind]}, not {_told(thing)}")
     kinds = [entry["type"] for entry in numbers["callbacks"]]
     if kinds != [type(callback).__name__ for callback in callbacks]:
         raise InputError(f"the checkpoint {path} was made with callbacks {kinds}: give the same ones")
@@ -82,10 +78,17 @@ def load_checkpoint(
         prefix = f"callback {i} "
         own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         callback.restore(own | entry["state"])
-    return Run(
+    run = Run(
         network, optimizer, History(numbers["history"]), epochs, epoch=numbers["epoch"], step=numbers["step"],
         factor=numbers["factor"], lr_factor=numbers["lr_factor"],
     )  # fmt: skip
+    if numbers["diverged"]:
+        run.stop(numbers["diverged"], diverged=True)
+    return run
+
+
+def _told(thing: Network | Optimizer) -> str:
+    return f"{thing!r} in {thing.dtype}" if isinstance(thing, Network) else repr(thing)
 
 
 class Checkpoint(Callback):

@@ -16,6 +16,7 @@ from glassnet.nn.network import Network
 __all__ = ["AffineScaling", "Augment", "Feed"]
 
 Array = npt.NDArray[Any]
+_COMPILED_FOR = "?bhilqBHILQfd"  # type codes that the compiled kernels read; others are converted batch-wise
 #: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead
 Augment = Callable[[Array, np.random.Generator], Array]
 
@@ -59,24 +60,35 @@ class Feed:
         y = np.asarray(y)
         if y.ndim == 0 or len(y) != self.X.shape[0]:
             raise InputError(f"X has {self.X.shape[0]} rows but y has shape {y.shape}")
-        self.rows = np.arange(len(y)) if rows is None else np.asarray(rows, dtype=np.int64)
-        if not len(self.rows):
-            raise InputError("there are no rows to train on: X is empty")
-        _refuse_not_finite("y", y.reshape(len(y), -1))
-        stored: Any = self.X.data
-        _refuse_not_finite("X", stored.reshape(-1, 1) if self.sparse else self.X)
+        self.rows = _row_numbers(rows, len(y))
+        refuse_not_finite("y", y.reshape(len(y), -1))
+        refuse_not_finite("X", self.X)
         self.y = network.loss.targets(y, network.n_outputs, network.dtype)
         w = network.loss.weights(self.y, _weights(sample_weight, len(y)))
         self.w = ONE.astype(network.dtype) if w is None else np.asarray(w, dtype=network.dtype)
+        if not self.total_weight(self.rows) > 0:
+            raise InputError("the weights of all rows are zero: there is nothing to train on")
         self.augment = augment
         plain = (np.ones(1), np.zeros(1)) if scaling is None else (scaling.scale, scaling.shift)
         self.scale, self.shift = (np.atleast_1d(np.asarray(part, network.dtype)) for part in plain)
+        for part in (self.scale, self.shift):
+            if part.shape not in ((1,), (network.n_inputs,)):
+                raise InputError(f"the scaling has shape {part.shape}, but X has {network.n_inputs} columns")
+        odd = self.X.dtype.char not in _COMPILED_FOR or not self.X.dtype.isnative
+        self.indirect = self.sparse or odd
         self.ready = scaling is None and augment is None and not self.sparse and self.X.dtype == network.dtype
-        self.dtype, self.n_inputs = network.dtype, network.n_inputs
+        self.dtype, self.n_inputs, self.made_for = network.dtype, network.n_inputs, _form(network)
         self._buffer = np.empty((0, self.n_inputs), self.dtype)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def check(self, name: str, network: Network) -> None:
+        """Refuse a network of another form than the one these rows were prepared for."""
+        if self.made_for != _form(network):
+            raise InputError(
+                f"the {name} rows were prepared for a network with {self.made_for}, not for {_form(network)}"
+            )
 
     @property
     def weighted(self) -> bool:
@@ -95,11 +107,14 @@ class Feed:
             self._buffer = np.empty((len(rows), self.n_inputs), self.dtype)
         X = self._buffer[: len(rows)]  # (B, I)
         stored, which = self.X, rows
-        if self.sparse or (self.augment is not None and rng is not None):
+        if self.indirect or (self.augment is not None and rng is not None):
             stored = self.X[rows].toarray() if self.sparse else self.X[rows]
+            stored = stored.astype(self.dtype) if self.indirect else stored
             which = np.arange(len(rows))
             if self.augment is not None and rng is not None:
                 stored = self.augment(stored, rng)
+                if stored.shape != (len(rows), self.n_inputs):
+                    raise InputError(f"augment must keep the shape {X.shape}: it gave {stored.shape}")
         kernels.gather(stored, which, self.scale, self.shift, X)
         return X, self.y[rows], self.w[rows] if self.weighted else self.w
 
@@ -121,22 +136,43 @@ def _weights(sample_weight: Array | None, n: int) -> Array | None:
     if not np.isfinite(w).all() or (w < 0).any():
         bad = int(np.flatnonzero(~np.isfinite(w) | (w < 0))[0])
         raise InputError(f"sample_weight[{bad}] = {w[bad]}: weights must be finite and not negative")
-    if not w.any():
-        raise InputError("all sample weights are zero: there is nothing to train on")
     return w
 
 
-def _refuse_not_finite(name: str, values: Any) -> None:
-    """Look through floats in pieces (never a mask as large as the data)."""
-    if values.dtype.kind not in "fc":
-        if values.dtype.kind not in "uib":
-            raise InputError(f"{name} must hold numbers, not {values.dtype}")
+def _row_numbers(rows: Array | None, n: int) -> Array:
+    numbers = np.arange(n) if rows is None else np.asarray(rows)
+    if not len(numbers):
+        raise InputError(f"there are no rows to train on: {'X' if rows is None else 'rows'} is empty")
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise InputError(f"rows must be row numbers, not {numbers.dtype} of shape {numbers.shape}")
+    low, high = int(numbers.min()), int(numbers.max())
+    if low < 0 or high >= n:
+        raise InputError(f"rows has numbers from {low} to {high}, but X has rows 0 to {n - 1}")
+    return numbers.astype(np.int64)
+
+
+def _form(network: Network) -> str:
+    return (
+        f"{network.n_inputs} inputs, {network.n_outputs} outputs, {network.dtype} "
+        f"and the loss {type(network.loss).__name__}"
+    )
+
+
+def refuse_not_finite(name: str, values: Any) -> None:
+    """Look for NaN and infinity, in pieces: never a mask as large as the data."""
+    if values.dtype.kind not in "fuib":
+        hint = ": number the classes 0, 1, 2 ... first" if name == "y" and values.dtype.kind in "UOST" else ""
+        raise InputError(f"{name} must hold numbers, not {values.dtype}{hint}")
+    if values.dtype.kind != "f":
         return
+    sparse = not isinstance(values, np.ndarray)
     step = max(1, 2**20 // max(1, values.shape[1]))
-    for start in range(0, len(values), step):
+    for start in range(0, values.shape[0], step):
         piece = values[start : start + step]
-        if not np.isfinite(piece.sum()) and not (fine := np.isfinite(piece)).all():
-            row, column = np.argwhere(~fine)[0].tolist()
+        fine = np.isfinite(piece.data if sparse else piece)
+        if not fine.all():
+            piece = piece.toarray() if sparse else piece
+            row, column = np.argwhere(~np.isfinite(piece))[0].tolist()
             raise InputError(
                 f"{name} has {piece[row, column]} in row {start + row}, column {column}: "
                 "fill in or remove missing and infinite values first"

@@ -22,7 +22,7 @@ from glassnet.train.callbacks import Callback, Run
 from glassnet.train.feed import Feed
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
-from glassnet.train.measure import default_metrics, evaluate, metric
+from glassnet.train.measure import checked_metrics, evaluate, measured_outputs, metric
 from glassnet.train.treatments import Treatment
 
 __all__ = ["batch_gradient", "fit"]
@@ -32,6 +32,7 @@ Array = npt.NDArray[Any]
 Order = Callable[[Array], Array]
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")  # what is not finite is looked for, and named
 def fit(
     network: Network, train: Feed, *, validation: Feed | None = None, optimizer: str | Optimizer = "adam",
     schedule: str | Schedule = "constant", epochs: int = 10, batch_size: int | Literal["full"] = 32,
@@ -54,11 +55,15 @@ def fit(
     validate_every : epochs between two looks at the validation rows (the last epoch always has one)
     callbacks : objects with `on_step`, `on_epoch`, `on_end`
     seed : of the order of the rows, of dropout and of augmentation
-    resume : a run from `load_checkpoint`, to go on bit for bit where it was saved
+    resume : a run from `load_checkpoint`, to go on bit for bit where it was saved, with its optimizer
 
     Returns
     -------
     History : also after Ctrl-C, a time limit, or a loss that is not finite (it says which)
+
+    Raises
+    ------
+    InputError : settings that make no sense, rows made for another network (before any training)
 
     Examples
     --------
@@ -70,16 +75,20 @@ def fit(
     (1.0, 20)
     """
     size = _batch_size(batch_size, train)
-    metrics = default_metrics(network) if metrics is None else tuple(metrics)
+    metrics = checked_metrics(network, metrics)
+    _check(network, train, validation, epochs, validate_every, resume)
     optimizer, factor_at = resolve_optimizer(optimizer), resolve_schedule(schedule)
     run = resume or Run(network, optimizer, History(), epochs)
     n_steps = epochs * (len(train) // size if drop_last else -(-len(train) // size))
     if resume is None:
         optimizer.start(network)
+    optimizer = run.optimizer
     for callback in callbacks:
         callback.on_start(run)
     try:
         for epoch in range(run.epoch, epochs):
+            if run.stopped:
+                break
             started = time.perf_counter()
             loss, hits = 0.0, dict.fromkeys(metrics, 0.0)
             _seed_dropout(network, seed, epoch)
@@ -90,35 +99,51 @@ def fit(
                     run.stop(locate_not_finite(network, run.step), diverged=True)
                     break
                 for treat in treatments:
-                    value += treat(network, train.total_weight(rows))
+                    value += treat(network, train.total_weight(rows) or 1.0)
                 run.factor = factor_at(run.step / n_steps) * run.lr_factor
                 optimizer.step(run.factor)
                 run.step += 1
                 loss += value * len(rows)
                 for callback in callbacks:
                     callback.on_step(run)
+            if not run.history.diverged and not np.isfinite(network.theta).all():
+                run.stop(locate_not_finite(network, run.step), diverged=True)
             n_seen = len(train) - (len(train) % size if drop_last else 0)
             run.epoch = epoch + 1
-            quantities = {
-                "epoch": float(run.epoch),
-                "loss": math.nan if run.history.diverged else loss / n_seen,
-            }
-            quantities |= {name: total / n_seen for name, total in hits.items()}
-            if validation is not None and (run.epoch % validate_every == 0 or run.epoch == epochs):
-                quantities |= {f"val_{k}": v for k, v in evaluate(network, validation, metrics).items()}
+            quantities = {"loss": loss / n_seen} | {name: total / n_seen for name, total in hits.items()}
+            if validation is not None:
+                due = run.epoch % validate_every == 0 or run.epoch == epochs
+                found = evaluate(network, validation, metrics) if due else {}
+                quantities |= {f"val_{name}": found.get(name, math.nan) for name in ("loss", *metrics)}
+            if run.history.diverged:
+                quantities = dict.fromkeys(quantities, math.nan)
             quantities |= {"lr": optimizer.lr * run.factor, "seconds": time.perf_counter() - started}
-            run.history.record(quantities)
+            run.history.record({"epoch": float(run.epoch)} | quantities)
             for callback in callbacks:
                 callback.on_epoch(run)
-            if run.stopped:
-                break
     except KeyboardInterrupt:
         run.stop("interrupted by the user", interrupted=True)
-    for callback in callbacks:
-        callback.on_end(run)
+    finally:
+        for callback in callbacks:
+            callback.on_end(run)
     if run.history.diverged:
         log.warning("training stopped: %s", run.history.diverged)
     return run.history
+
+
+def _check(
+    network: Network, train: Feed, validation: Feed | None, epochs: int, validate_every: int,
+    resume: Run | None,
+) -> None:  # fmt: skip
+    """Refuse before the first step what would fail or mean nothing later."""
+    for name, number in (("epochs", epochs), ("validate_every", validate_every)):
+        if not isinstance(number, int | np.integer) or number < 1:
+            raise InputError(f"{name} must be a whole number of at least 1, not {number!r}")
+    train.check("train", network)
+    if validation is not None:
+        validation.check("validation", network)
+    if resume is not None and resume.network is not network:
+        raise InputError("the run to resume belongs to another network: pass the one it was loaded into")
 
 
 def _batch_size(batch_size: int | str, train: Feed) -> int:
@@ -150,16 +175,19 @@ def batch_gradient(
 
     A batch too large for the cache goes through in parts whose gradients add up to the same thing.
     """
-    scale = 1.0 / train.total_weight(rows)
+    weight = train.total_weight(rows)
+    scale = 1.0 / weight if weight else 0.0  # rows of weight 0 teach nothing
     loss, total = 0.0, network.grad
     whole = len(rows) <= network.chunk_rows or network.couples_rows
     for part in (slice(None),) if whole else network.chunks(len(rows)):
         X, y, w = train.take(rows[part], draw)
         loss += network.gradient(X, y, w, scale)
+        if not math.isfinite(loss):  # the network's memory still shows where
+            return loss
         if not whole:
             total = network.grad.copy() if part.start == 0 else np.add(total, network.grad, out=total)
         for name in hits:
-            hits[name] += metric(name)(network.outputs, y)
+            hits[name] += metric(name)(measured_outputs(network, network.outputs), y)
     if not whole:
         network.grad[:] = total
     return loss

@@ -23,10 +23,11 @@ class History:
 
     def record(self, quantities: dict[str, float]) -> None:
         """Append one epoch; a quantity that is new or absent is NaN elsewhere."""
-        n = len(self)
-        for name in {**self.values, **quantities}:
-            column = self.values.setdefault(name, [float("nan")] * n)
-            column.append(quantities.get(name, float("nan")))
+        n, nan = len(self), float("nan")
+        self.values = {  # replaced as a whole: Ctrl-C in between leaves no list longer than another
+            name: [*self.values.get(name, [nan] * n), quantities.get(name, nan)]
+            for name in {**self.values, **quantities}
+        }
 
     def add(self, name: str, value: float) -> None:
         """Put one more quantity to the latest epoch, e.g. one that a callback has measured.

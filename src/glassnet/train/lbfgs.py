@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -10,21 +11,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.optimizers import SGD
-from glassnet.train.callbacks import Callback, Run
+from glassnet.train.callbacks import Callback, MaxNorm, ReduceOnPlateau, Run
 from glassnet.train.feed import Feed
 from glassnet.train.fit import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
-from glassnet.train.measure import default_metrics, evaluate
-from glassnet.train.treatments import Treatment
+from glassnet.train.measure import checked_metrics, evaluate
+from glassnet.train.treatments import ClipNorm, ClipValue, Treatment
 
 __all__ = ["fit_lbfgs"]
 
+log = logging.getLogger("glassnet")
 Array = npt.NDArray[Any]
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def fit_lbfgs(
     network: Network, train: Feed, *, validation: Feed | None = None, max_iter: int = 200,
     max_fun: int = 15000, tol: float = 1e-4, memory: int = 10, treatments: Sequence[Treatment] = (),
@@ -41,27 +45,32 @@ def fit_lbfgs(
 
     Returns
     -------
-    History : one entry per iteration, "loss" with penalties
+    History : one entry per iteration, "loss" with penalties; also after Ctrl-C or a loss that is not finite
+
+    Raises
+    ------
+    InputError : clipping, a plateau's factor, max-norm, or layers that draw random numbers
     """
     from scipy.optimize import minimize
 
-    metrics = default_metrics(network) if metrics is None else tuple(metrics)
+    metrics = checked_metrics(network, metrics)
+    _check(network, train, validation, treatments, callbacks)
     run = Run(network, SGD(), History(), max_iter)
-    latest = {"loss": math.nan, "started": time.perf_counter()}
+    theta, started = network.theta.copy(), time.perf_counter()
 
-    def value_and_gradient(theta: Array) -> tuple[float, Array]:
-        network.theta[:] = theta
+    def value_and_gradient(tried: Array) -> tuple[float, Array]:
+        network.theta[:] = tried
         value = batch_gradient(network, train, train.rows, (), {}, None)
         for treat in treatments:
             value += treat(network, train.total_weight(train.rows))
         if not math.isfinite(value):
             run.stop(locate_not_finite(network, run.step), diverged=True)
         run.step += 1
-        latest["loss"] = value
         return value, network.grad.astype(np.float64)
 
     def after_iteration(intermediate_result: Any) -> None:
-        network.theta[:] = intermediate_result.x
+        nonlocal started
+        network.theta[:] = theta[:] = intermediate_result.x
         run.epoch += 1
         now = time.perf_counter()
         quantities = {"epoch": float(run.epoch), "loss": float(intermediate_result.fun)}
@@ -70,8 +79,8 @@ def fit_lbfgs(
             quantities |= {name: own[name] for name in metrics}
         if validation is not None:
             quantities |= {f"val_{k}": v for k, v in evaluate(network, validation, metrics).items()}
-        run.history.record(quantities | {"seconds": now - latest["started"]})
-        latest["started"] = now
+        run.history.record(quantities | {"seconds": now - started})
+        started = now
         for callback in callbacks:
             callback.on_step(run)
             callback.on_epoch(run)
@@ -86,11 +95,34 @@ def fit_lbfgs(
             callback=after_iteration,
             options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol, "maxcor": memory},
         )  # fmt: skip
-        network.theta[:] = found.x
         if not run.stopped:
+            network.theta[:] = found.x
             run.history.stopped = str(found.message)
     except KeyboardInterrupt:
         run.stop("interrupted by the user", interrupted=True)
-    for callback in callbacks:
-        callback.on_end(run)
+    finally:
+        if run.stopped:
+            network.theta[:] = theta  # of the latest iteration, not of a trial step
+        for callback in callbacks:
+            callback.on_end(run)
+    if run.history.diverged:
+        log.warning("training stopped: %s", run.history.diverged)
     return run.history
+
+
+def _check(
+    network: Network, train: Feed, validation: Feed | None, treatments: Sequence[Treatment],
+    callbacks: Sequence[Callback],
+) -> None:  # fmt: skip
+    """Refuse what SciPy's line search would not see, or what would make the loss a matter of chance."""
+    train.check("train", network)
+    if validation is not None:
+        validation.check("validation", network)
+    for thing in (*treatments, *callbacks):
+        if isinstance(thing, ClipNorm | ClipValue | MaxNorm | ReduceOnPlateau):
+            raise InputError(
+                f"{type(thing).__name__} cannot work with L-BFGS: its line search sets the steps"
+            )
+    for layer in network.every_layer():
+        if layer.draws:
+            raise InputError(f"L-BFGS needs one loss for the same weights, but {layer!r} draws at random")

@@ -25,7 +25,8 @@ def locate_not_finite(network: Network, step: int) -> str:
                 "lower the learning rate, or clip the gradient"
             )
     for layer in network.every_layer():
-        for scratch in ("Z", "A", "Y", "Xn"):
+        idle = layer.draws and not getattr(layer, "rate", 1)  # dropout of 0 passes its inputs on
+        for scratch in () if idle else ("Z", "A", "Y", "Xn"):
             if scratch in layer.scratch() and not np.isfinite(getattr(layer, scratch)).all():
                 return (
                     f"{names[id(layer)]}, step {step}: the forward pass gave {scratch} that is not finite; "
