@@ -7,7 +7,12 @@ environment selects the definition for everything; the results agree to rounding
 
 import os
 
-if os.environ.get("GLASSNET_KERNELS", "compiled") == "reference":
+from glassnet.errors import unknown_name
+
+_form = os.environ.get("GLASSNET_KERNELS", "compiled")
+if _form not in ("compiled", "reference"):
+    raise unknown_name("value of GLASSNET_KERNELS", _form, ("compiled", "reference"))
+if _form == "reference":
     from glassnet.kernels.reference import *  # noqa: F403
 else:
     from glassnet.kernels.compiled import *  # noqa: F403

@@ -7,21 +7,23 @@ multiply-add), because the others assume that no NaN ever occurs, and NaN must b
 
 from __future__ import annotations
 
+import logging
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from glassnet.kernels import reference
+from glassnet.kernels.jit import compiler
 from glassnet.kernels.reference import ActivationLike
 from glassnet.kernels.scalars import ROOT, SCALARS, SIGNAL, Scalar, const, exp, flushed
 
 __all__ = [*reference.__all__]
 
 Array = npt.NDArray[Any]
-_jit = njit(cache=True, error_model="numpy", fastmath={"contract"}, nogil=True)
+_jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 
 
 class _Twin(NamedTuple):
@@ -309,3 +311,15 @@ def lion(theta: Array, grad: Array, m: Array, lr: float, beta1: float, beta2: fl
         g = grad[i]
         theta[i] = keep * theta[i] - lr * np.sign(b1 * m[i] + f1 * g)
         m[i] = flushed(b2 * m[i] + f2 * g, SIGNAL)
+
+
+def _announce() -> None:
+    """Nobody should wonder about the first run: say that kernels are compiled when none is in the cache."""
+    folder = getattr(gather._cache, "cache_path", None)
+    if folder is None or not any(Path(folder).glob("compiled.gather-*.nbi")):
+        logging.getLogger("glassnet").info(
+            "compiling the kernels, once: the first training takes up to 20 s more"
+        )
+
+
+_announce()

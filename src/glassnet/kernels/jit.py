@@ -1,0 +1,39 @@
+"""Compiling with Numba: cached on disk, or in memory only where nothing can be written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from numba import njit
+
+__all__ = ["compiler"]
+
+log = logging.getLogger("glassnet")
+
+
+def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """`numba.njit` with these options, and with the compiled code kept on disk for the next process.
+
+    Numba keeps it beside the source, or else in the user's cache folder; `NUMBA_CACHE_DIR` names another.
+    Where none of them can be written (a read-only container), every process compiles for itself.
+    """
+
+    def compile_cached(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # "cannot cache function ...: no locator available"
+            _tell_once()
+            return njit(**options)(function)
+
+    return compile_cached
+
+
+@cache
+def _tell_once() -> None:
+    log.warning(
+        "compiled code cannot be kept: neither glassnet's folder nor the user's cache can be written: every "
+        "start compiles for some seconds; set NUMBA_CACHE_DIR to a folder that can be written"
+    )
