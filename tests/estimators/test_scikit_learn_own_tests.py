@@ -17,7 +17,7 @@ import glassnet
 
 # Tests that call what is private in scikit-learn's class and has no counterpart in ours.
 PRIVATE = {
-    "test_gradient": "calls _loss_grad_lbfgs with lists of activations; our gradients are checked in tests/nn",
+    "test_gradient": "calls _loss_grad_lbfgs with lists of arrays; our gradients are checked in tests/nn",
 }
 
 

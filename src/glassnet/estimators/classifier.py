@@ -26,6 +26,7 @@ from glassnet.estimators.decision import (
     log_softmax,
     logit,
 )
+from glassnet.estimators.labels import class_weights, refuse_other_labels
 from glassnet.estimators.rows import Rows
 from glassnet.nn import Activation, Loss, Optimizer, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from glassnet.progress import Progress
@@ -37,7 +38,87 @@ Array = npt.NDArray[Any]
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
-    """PLACEHOLDER"""
+    """A fully connected network for classification: scikit-learn's MLPClassifier, and what it refuses.
+
+    With the parameters that scikit-learn has too, it does what scikit-learn does, number by number, only
+    faster; what follows `max_fun` is new.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : ints, units of each hidden layer; () for a linear model
+    activation : of the hidden layers: "identity", "logistic", "tanh", "relu", or beyond scikit-learn any
+        name in `nn.ACTIVATIONS`, a function of arrays, a pair (f, f'), or a list with one for each layer
+    solver : "adam", "sgd" or "lbfgs", or beyond scikit-learn any name in `nn.OPTIMIZERS` ("adamw",
+        "rmsprop", "lion" ...), or an Optimizer, which brings its own learning rate
+    alpha : float >= 0, strength of the L2 penalty; divided by the rows (the weight) of each batch
+    batch_size : rows of a batch; "auto" is min(200, n_samples)
+    learning_rate : "constant", "invscaling" or "adaptive"; for solver="sgd"
+    learning_rate_init : float > 0, the learning rate
+    power_t : float >= 0, exponent of "invscaling"
+    max_iter : most epochs (iterations of "lbfgs")
+    shuffle : bool, draw a new order of the rows for every epoch
+    random_state : int, RandomState, Generator, or None for NumPy's global state; the same int gives the
+        same first weights, split and order as in scikit-learn
+    tol : float >= 0, smaller improvements do not count; for "lbfgs" the largest entry of the gradient
+    verbose : print a line for every epoch
+    warm_start : bool, `fit` goes on from the weights there are
+    momentum : float in [0, 1], for solver="sgd", "momentum", "nesterov"
+    nesterovs_momentum : bool, for solver="sgd"
+    early_stopping : bool, hold out rows and stop when their score does not rise; not for "lbfgs"
+    validation_fraction : float in [0, 1), share of the rows held out; classes keep
+        their shares
+    beta_1, beta_2, epsilon : of solver="adam", "adamw", "nadam", "radam"
+    n_iter_no_change : epochs without improvement before training stops
+    max_fun : most evaluations of the loss, for "lbfgs"
+    class_weight : dict label -> factor, or "balanced" (n / (n_classes * rows of the class))
+    dropout : float in [0, 1), share of each hidden layer's outputs set to 0 in training; or one per layer
+    normalization : "batch", "layer" or "rms", before each hidden activation
+    initializer : name in `nn.INITIALIZERS`, or a function (generator, fan_in, fan_out) -> (fan_in, fan_out);
+        None draws as scikit-learn for its activations, and what suits the others
+    weight_decay : float >= 0, decoupled decay; None takes the optimizer's own
+    schedule : name in `nn.SCHEDULES`, or a function of progress 0..1, times the learning rate; training then
+        runs to its last epoch unless it is watched
+    clip_norm : float > 0, longest gradient
+    label_smoothing : float in [0, 1), share of the target spread over all classes
+    monitor : quantity to watch: a key of `history_`, "val_" and the name of a scikit-learn scorer
+        ("val_f1_macro"), or a scorer; the best weights are restored
+    patience : epochs without improvement of `monitor` (None: "val_loss", or "loss") before training stops
+    callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
+    time_limit : seconds after which training ends, at the end of an epoch
+    ema : float in (0, 1), decay of an average of the weights that takes their place
+    threshold : for two classes, the probability from which on the second is predicted: a number, or "f1" for
+        the best F1 on the validation rows
+    temperature_scaling : bool, calibrate the probabilities on the validation rows (Guo et al. 2017)
+    n_ensemble : number of networks whose mean probability is the prediction
+    n_jobs : how many of them are trained at a time
+    progress : True for a bar on stderr, or a Progress
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : W (n_in, n_out) and b (n_out,) of each layer: views of the network; they can be set
+    classes_ : labels in the order of the probabilities' columns
+    threshold_, temperature_ : what was chosen; 0.5 and 1.0 if nothing was
+    loss_, best_loss_, loss_curve_ : of the training, penalty included; the latest, the lowest, all
+    validation_scores_, best_validation_score_ : accuracy on the validation rows, or None
+    history_ : dict of equally long lists, one number an epoch: "epoch", "loss", "lr", "seconds", and with
+        validation rows "val_loss", "val_score" and what is monitored
+    n_iter_, t_ : epochs of the last call, rows seen so far
+    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_ : as in scikit-learn
+    network_ : the glassnet.nn.Network
+    estimators_ : the members of an ensemble, in place of what belongs to one network
+    stop_reason_ : why training ended before its last epoch, "" if it did not
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from glassnet import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MLPClassifier((16,), learning_rate_init=0.01, max_iter=500, class_weight="balanced")
+    >>> clf.set_params(random_state=0).fit(X, y).score(X, y) > 0.95
+    True
+    >>> clf.predict_proba(X[:1]).shape, clf.network_.n_parameters
+    ((1, 3), 131)
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,
@@ -157,22 +238,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._compare_classes(unique_labels(y))
+            refuse_other_labels(unique_labels(y), self.classes_, self.warm_start)
         return Rows(X, y, self._encode(y), weight)
-
-    def _compare_classes(self, classes: Array) -> None:
-        """Refuse labels that the network has no output for, in scikit-learn's words."""
-        if self.warm_start:
-            if set(classes) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the previous call to "
-                    f"fit. Previously got {self.classes_}, `y` has {classes}"
-                )
-        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
-            raise ValueError(
-                "`y` has classes not in `self.classes_`. "
-                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
-            )
 
     def _encode(self, y: Any) -> Array:
         """Labels as the network's loss takes them: codes (n,), or zeros and ones (n, K)."""
@@ -193,16 +260,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return None
         if self._label_binarizer.y_type_.startswith("multilabel"):
             raise InputError("class_weight is for one label a row; for several, use sample_weight")
-        n = max(len(self.classes_), 2)
-        if self.class_weight == "balanced":
-            codes = rows.target.reshape(-1).astype(np.int64)
-            counts = np.bincount(codes, weights=rows.weight, minlength=n)
-            return np.asarray(counts.sum() / (len(self.classes_) * np.where(counts > 0, counts, np.inf)))
-        given: Mapping[Any, float] = self.class_weight
-        unknown = set(given) - set(self.classes_.tolist())
-        if unknown:
-            raise InputError(f"class_weight has labels that y does not have: {sorted(unknown, key=str)}")
-        return np.array([given.get(label, 1.0) for label in self.classes_.tolist()] + [1.0])[:n]
+        return class_weights(self.class_weight, self.classes_, rows.target.reshape(-1), rows.weight)
 
     def _stratify(self, rows: Rows) -> Array | None:
         if self.out_activation_ == "softmax":

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from glassnet.nn import Absolute, Huber, Loss, Poisson, Quantile, Squared
+from glassnet.nn import Absolute, Huber, Loss, Network, Poisson, Quantile, Squared
 
-__all__ = ["REGRESSION_LOSSES", "HalfPoissonDeviance", "HalfSquaredError", "regression_loss"]
+__all__ = [
+    "REGRESSION_LOSSES", "HalfPoissonDeviance", "HalfSquaredError", "regression_loss", "reported_share",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 #: name -> what it is; "squared" and "absolute" are the engine's own names
@@ -51,3 +53,8 @@ def regression_loss(spec: str | Loss, quantile: float, huber_delta: float, lbfgs
     if spec == "huber":
         return Huber(huber_delta)
     return Quantile(quantile) if spec == "quantile" else Absolute()
+
+
+def reported_share(network: Network) -> int:
+    """By what to divide a mean loss for the value that scikit-learn reports: see HalfSquaredError."""
+    return network.n_outputs if type(network.loss) is Squared else 1

@@ -27,7 +27,81 @@ Array = npt.NDArray[Any]
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
-    """PLACEHOLDER"""
+    """A fully connected network for regression: scikit-learn's MLPRegressor, and what it refuses.
+
+    With the parameters that scikit-learn has too, it does what scikit-learn does, number by number, only
+    faster; what follows `max_fun` is new, as are most losses.
+
+    Parameters
+    ----------
+    loss : "squared_error", "poisson", or beyond scikit-learn "absolute_error", "huber", "quantile" or a
+        nn.Loss
+    hidden_layer_sizes : ints, units of each hidden layer; () for a linear model
+    activation : of the hidden layers: "identity", "logistic", "tanh", "relu", or beyond scikit-learn any
+        name in `nn.ACTIVATIONS`, a function of arrays, a pair (f, f'), or a list with one for each layer
+    solver : "adam", "sgd" or "lbfgs", or beyond scikit-learn any name in `nn.OPTIMIZERS` ("adamw",
+        "rmsprop", "lion" ...), or an Optimizer, which brings its own learning rate
+    alpha : float >= 0, strength of the L2 penalty; divided by the rows (the weight) of each batch
+    batch_size : rows of a batch; "auto" is min(200, n_samples)
+    learning_rate : "constant", "invscaling" or "adaptive"; for solver="sgd"
+    learning_rate_init : float > 0, the learning rate
+    power_t : float >= 0, exponent of "invscaling"
+    max_iter : most epochs (iterations of "lbfgs")
+    shuffle : bool, draw a new order of the rows for every epoch
+    random_state : int, RandomState, Generator, or None for NumPy's global state; the same int gives the
+        same first weights, split and order as in scikit-learn
+    tol : float >= 0, smaller improvements do not count; for "lbfgs" the largest entry of the gradient
+    verbose : print a line for every epoch
+    warm_start : bool, `fit` goes on from the weights there are
+    momentum : float in [0, 1], for solver="sgd", "momentum", "nesterov"
+    nesterovs_momentum : bool, for solver="sgd"
+    early_stopping : bool, hold out rows and stop when their score does not rise; not for "lbfgs"
+    validation_fraction : float in [0, 1), share of the rows held out; drawn at random
+    beta_1, beta_2, epsilon : of solver="adam", "adamw", "nadam", "radam"
+    n_iter_no_change : epochs without improvement before training stops
+    max_fun : most evaluations of the loss, for "lbfgs"
+    quantile : float in (0, 1), for loss="quantile"
+    huber_delta : float > 0, where loss="huber" turns from squared to absolute, in units of y
+    dropout : float in [0, 1), share of each hidden layer's outputs set to 0 in training; or one per layer
+    normalization : "batch", "layer" or "rms", before each hidden activation
+    initializer : name in `nn.INITIALIZERS`, or a function (generator, fan_in, fan_out) -> (fan_in, fan_out);
+        None draws as scikit-learn for its activations, and what suits the others
+    weight_decay : float >= 0, decoupled decay; None takes the optimizer's own
+    schedule : name in `nn.SCHEDULES`, or a function of progress 0..1, times the learning rate; training then
+        runs to its last epoch unless it is watched
+    clip_norm : float > 0, longest gradient
+    monitor : quantity to watch: a key of `history_`, "val_" and the name of a scikit-learn scorer
+        ("val_f1_macro"), or a scorer; the best weights are restored
+    patience : epochs without improvement of `monitor` (None: "val_loss", or "loss") before training stops
+    callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
+    time_limit : seconds after which training ends, at the end of an epoch
+    ema : float in (0, 1), decay of an average of the weights that takes their place
+    n_ensemble : number of networks whose mean is the prediction
+    n_jobs : how many of them are trained at a time
+    progress : True for a bar on stderr, or a Progress
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : W (n_in, n_out) and b (n_out,) of each layer: views of the network; they can be set
+    loss_, best_loss_, loss_curve_ : of the training, penalty included; the latest, the lowest, all
+    validation_scores_, best_validation_score_ : R² on the validation rows, or None
+    history_ : dict of equally long lists, one number an epoch: "epoch", "loss", "lr", "seconds", and with
+        validation rows "val_loss", "val_score" and what is monitored
+    n_iter_, t_ : epochs of the last call, rows seen so far
+    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_ : as in scikit-learn
+    network_ : the glassnet.nn.Network
+    estimators_ : the members of an ensemble, in place of what belongs to one network
+    stop_reason_ : why training ended before its last epoch, "" if it did not
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from glassnet import MLPRegressor
+    >>> X = np.linspace(-1, 1, 200)[:, None]
+    >>> median = MLPRegressor("quantile", (32,), solver="lbfgs", random_state=0).fit(X, np.abs(X[:, 0]))
+    >>> bool(abs(median.predict([[0.5]])[0] - 0.5) < 0.1)
+    True
+    """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMLP._parameter_constraints,

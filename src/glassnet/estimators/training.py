@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.errors import InputError, unknown_name
+from glassnet.estimators.losses import reported_share
 from glassnet.estimators.rows import Rows
 from glassnet.estimators.solvers import make_solver
 from glassnet.estimators.watching import CalledEachEpoch, ScikitOrder, StoppingRule, Watch
@@ -193,11 +194,11 @@ def _remember(
     e.n_iter_, e.t_ = len(history), rule.t if e.solver != "lbfgs" else 0
     e._no_improvement_count, e._kept = rule.count, keep if e.warm_start else None
     e.loss_curve_ = [*e.loss_curve_, *losses]
-    if losses:
-        e.loss_ = losses[-1]
-    elif not history.interrupted:  # L-BFGS found nothing to improve
+    if e.solver == "lbfgs":  # of the weights that remain, also if it found nothing to improve
         penalty = sum(treat(network, feed.total_weight(feed.rows)) for treat in treatments)
-        e.loss_ = evaluate(network, feed)["loss"] + penalty
+        e.loss_ = evaluate(network, feed)["loss"] / reported_share(network) + penalty
+    elif losses:
+        e.loss_ = losses[-1]
     scores = history.values.get("val_score")
     if scores is not None:
         e.validation_scores_ = [*(e.validation_scores_ or []), *scores]

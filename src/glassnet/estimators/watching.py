@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.errors import unknown_name
 from glassnet.estimators.solvers import ScikitSGD
 from glassnet.nn.network import Network
 from glassnet.train import Average, Callback, Feed, KeepBest, Run, outputs
@@ -153,7 +152,7 @@ class StoppingRule(Callback):
         self._say(f"Iteration {self.n_epochs}, loss = {run.history['loss'][-1]:.8f}")
         if self.show_score:
             self._say(f"Validation score: {run.history['val_score'][-1]:f}")
-        value = self.sign * self._monitored(run)
+        value = self.sign * run.history[self.monitor][-1]
         self.count = self.count + 1 if value > self.best - self.tol else 0
         self.best = min(self.best, value) if value == value else self.best
         if isinstance(run.optimizer, ScikitSGD) and self.rate_rule == "invscaling":
@@ -162,11 +161,6 @@ class StoppingRule(Callback):
             self._exhausted(run)
         if self.one_epoch:
             run.stop("partial_fit is one epoch")
-
-    def _monitored(self, run: Run) -> float:
-        if self.monitor not in run.history:
-            raise unknown_name("quantity to monitor", self.monitor, run.history.values)
-        return run.history[self.monitor][-1]
 
     def _exhausted(self, run: Run) -> None:
         message = f"{self.what} did not improve more than tol={self.tol:f}"

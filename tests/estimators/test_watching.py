@@ -1,0 +1,260 @@
+"""Validation rows, what is measured on them, when training stops, and which weights remain."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits, make_classification
+from sklearn.metrics import f1_score, log_loss, r2_score
+
+from glassnet import InputError, MLPClassifier, MLPRegressor, Progress
+from glassnet.train import Callback, Run
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = load_digits(n_class=4, return_X_y=True)
+X = X / 16.0
+TRAIN, VALIDATION = slice(0, 500), slice(500, 720)
+HELD = {"X_val": X[VALIDATION], "y_val": Y[VALIDATION]}
+
+
+def noisy(n: int = 300):
+    """Labels half of which are wrong: a large network over-fits at once."""
+    return make_classification(n, n_features=20, flip_y=0.5, random_state=0)
+
+
+def test_the_history_is_equally_long_lists_measured_on_given_rows() -> None:
+    clf = MLPClassifier((10,), max_iter=8, random_state=0).fit(X[TRAIN], Y[TRAIN], **HELD)
+    assert {len(values) for values in clf.history_.values()} == {8}
+    assert set(clf.history_) == {
+        "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_score", "lr", "seconds",
+    }  # fmt: skip
+    assert clf.history_["loss"] == clf.loss_curve_
+    assert clf.history_["val_score"] == clf.validation_scores_ == clf.history_["val_accuracy"]
+    best = int(np.argmin(clf.history_["val_loss"]))
+    p = clf.predict_proba(X[VALIDATION])
+    assert log_loss(Y[VALIDATION], p) == pytest.approx(clf.history_["val_loss"][best])
+    assert np.mean(clf.predict(X[VALIDATION]) == Y[VALIDATION]) == clf.history_["val_accuracy"][best]
+
+
+def test_without_validation_rows_the_history_says_so() -> None:
+    clf = MLPClassifier((10,), max_iter=3, random_state=0).fit(X, Y)
+    assert set(clf.history_) == {"epoch", "loss", "lr", "seconds"}
+    assert clf.validation_scores_ is clf.best_validation_score_ is None
+
+
+def test_the_best_weights_remain_although_training_went_on() -> None:
+    x, y = noisy()
+    clf = MLPClassifier((100,), learning_rate_init=0.02, max_iter=40, random_state=0)
+    clf.fit(x[:150], y[:150], X_val=x[150:], y_val=y[150:])
+    losses = clf.history_["val_loss"]
+    assert losses[-1] > 1.2 * min(losses)
+    assert log_loss(y[150:], clf.predict_proba(x[150:])) == pytest.approx(min(losses))
+
+
+def test_patience_ends_the_training_and_counts_epochs() -> None:
+    x, y = noisy()
+    clf = MLPClassifier((100,), learning_rate_init=0.02, patience=4, tol=0.0, max_iter=100, random_state=0)
+    clf.fit(x[:150], y[:150], X_val=x[150:], y_val=y[150:])
+    best = int(np.argmin(clf.history_["val_loss"]))
+    assert clf.n_iter_ == best + 1 + 4 < 100
+    assert clf.stop_reason_ == "val_loss did not improve more than tol=0.000000 for 4 consecutive epochs."
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", "val_f1_macro", "val_neg_log_loss", "val_loss"])
+def test_any_quantity_can_be_monitored(monitor: str) -> None:
+    x, y = noisy()
+    clf = MLPClassifier((50,), learning_rate_init=0.02, monitor=monitor, patience=5, random_state=0)
+    clf.fit(x[:150], y[:150], X_val=x[150:], y_val=y[150:])
+    values = clf.history_[monitor]
+    measured = {
+        "val_accuracy": lambda: clf.score(x[150:], y[150:]),
+        "val_f1_macro": lambda: f1_score(y[150:], clf.predict(x[150:]), average="macro"),
+        "val_neg_log_loss": lambda: -log_loss(y[150:], clf.predict_proba(x[150:])),
+        "val_loss": lambda: log_loss(y[150:], clf.predict_proba(x[150:])),
+    }[monitor]()
+    best = min(values) if monitor == "val_loss" else max(values)
+    assert measured == pytest.approx(best)
+    assert values[-1] != best  # it went on, and came back
+
+
+def test_a_scorer_of_ones_own_can_be_monitored_with_held_out_rows() -> None:
+    def share_of_class_one(estimator, rows, labels) -> float:
+        return float(np.mean(estimator.predict(rows) == 1))
+
+    clf = MLPClassifier((10,), early_stopping=True, monitor=share_of_class_one, patience=3, random_state=0)
+    clf.fit(X, Y)
+    assert len(clf.history_["val_share_of_class_one"]) == clf.n_iter_
+
+
+def test_the_training_loss_and_accuracy_can_be_monitored() -> None:
+    clf = MLPClassifier((10,), monitor="loss", patience=2, tol=0.5, max_iter=50, random_state=0).fit(X, Y)
+    assert clf.n_iter_ < 50
+    clf = MLPClassifier((10,), monitor="accuracy", patience=2, max_iter=50, random_state=0).fit(X, Y)
+    assert len(clf.history_["accuracy"]) == clf.n_iter_
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"monitor": "val_loss"}, "monitor='val_loss' needs validation rows"),
+        ({"monitor": "lossy"}, "'lossy' is not recorded, so it cannot be watched"),
+        ({"monitor": "val_f1_makro", "early_stopping": True}, "did you mean 'val_f1_macro'"),
+        ({"threshold": "f1"}, "threshold is for two classes; here are 4"),
+        ({"temperature_scaling": True}, "temperature_scaling needs validation rows"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_watched_is_said(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        MLPClassifier((5,), max_iter=2, **settings).fit(X, Y)
+
+
+def test_early_stopping_takes_the_given_rows_in_place_of_a_share() -> None:
+    settings = {"hidden_layer_sizes": (20,), "n_iter_no_change": 3, "random_state": 0, "tol": 0.01}
+    given = MLPClassifier(early_stopping=True, **settings).fit(X[TRAIN], Y[TRAIN], **HELD)
+    assert given.t_ == given.n_iter_ * 500  # all training rows are learned from
+    assert given.best_loss_ is None
+    assert given.best_validation_score_ == max(given.validation_scores_)
+    assert given.score(X[VALIDATION], Y[VALIDATION]) == given.best_validation_score_
+
+
+def test_validation_weights_count() -> None:
+    weight = np.random.default_rng(0).uniform(size=220)
+    clf = MLPClassifier((5,), max_iter=4, random_state=0)
+    clf.fit(X[TRAIN], Y[TRAIN], **HELD, sample_weight_val=weight)
+    best = int(np.argmin(clf.history_["val_loss"]))
+    p = clf.predict_proba(X[VALIDATION])
+    assert log_loss(Y[VALIDATION], p, sample_weight=weight) == pytest.approx(clf.history_["val_loss"][best])
+    right = clf.predict(X[VALIDATION]) == Y[VALIDATION]
+    assert clf.validation_scores_[best] == pytest.approx(np.average(right, weights=weight))
+
+
+def test_the_regressor_watches_its_loss_and_r2() -> None:
+    y = X @ np.linspace(-1, 1, 64)
+    reg = MLPRegressor(hidden_layer_sizes=(20,), max_iter=20, monitor="val_loss", random_state=0)
+    reg.fit(X[TRAIN], y[TRAIN], X_val=X[VALIDATION], y_val=y[VALIDATION])
+    best = int(np.argmin(reg.history_["val_loss"]))
+    predicted = reg.predict(X[VALIDATION])
+    assert reg.history_["val_loss"][best] == pytest.approx(0.5 * np.mean((predicted - y[VALIDATION]) ** 2))
+    assert reg.validation_scores_[best] == pytest.approx(r2_score(y[VALIDATION], predicted))
+    by_error = MLPRegressor(
+        hidden_layer_sizes=(20,), max_iter=20, monitor="val_neg_mean_absolute_error", early_stopping=True
+    )
+    assert len(by_error.fit(X, y).history_["val_neg_mean_absolute_error"]) == by_error.n_iter_
+
+
+@pytest.mark.parametrize("normalization", [None, "batch"])
+def test_the_average_of_the_weights_is_measured_kept_and_returned(normalization: str | None) -> None:
+    settings = {"normalization": normalization, "learning_rate_init": 0.01, "max_iter": 6, "random_state": 0}
+    clf = MLPClassifier((10,), ema=0.9, **settings).fit(X[TRAIN], Y[TRAIN], **HELD)
+    best = int(np.argmin(clf.history_["val_loss"]))
+    p = clf.predict_proba(X[VALIDATION])
+    assert log_loss(Y[VALIDATION], p) == pytest.approx(clf.history_["val_loss"][best])
+    raw = MLPClassifier((10,), **settings).fit(X[TRAIN], Y[TRAIN])
+    assert not np.allclose(raw.coefs_[0], clf.coefs_[0])
+    assert_allclose(raw.loss_curve_, clf.loss_curve_)  # the average follows, it does not steer
+    alone = MLPClassifier((10,), ema=0.9, **settings).fit(X[TRAIN], Y[TRAIN])
+    assert best == 5
+    assert_allclose(alone.coefs_[0], clf.coefs_[0])
+
+
+def test_callbacks_see_every_step_and_epoch() -> None:
+    class Counter(Callback):
+        steps = epochs = ends = 0
+
+        def on_step(self, run: Run) -> None:
+            self.steps += 1
+
+        def on_epoch(self, run: Run) -> None:
+            self.epochs += 1
+
+        def on_end(self, run: Run) -> None:
+            self.ends += 1
+
+    counter = Counter()
+    MLPClassifier((5,), batch_size=100, max_iter=3, callbacks=[counter], random_state=0).fit(X, Y)
+    assert (counter.steps, counter.epochs, counter.ends) == (3 * 8, 3, 1)
+    by_function = MLPClassifier((5,), max_iter=30, callbacks=[lambda run: run.epoch == 4]).fit(X, Y)
+    assert by_function.n_iter_ == 4
+    assert by_function.stop_reason_ == "<lambda> asked for the end"
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_the_time_limit_ends_the_training(solver: str) -> None:
+    endless = {"tol": 0.0, "n_iter_no_change": 10**6, "max_iter": 10**6}
+    clf = MLPClassifier((100,), solver=solver, time_limit=0.2, **endless)
+    started = time.perf_counter()
+    clf.fit(X, Y)
+    assert time.perf_counter() - started < 5
+    assert clf.stop_reason_ == "time limit of 0.2 s reached"
+    assert clf.n_iter_ < 10**6
+
+
+def test_progress_is_told_when_it_is_asked_for(capsys) -> None:
+    class Notes(Progress):
+        def __init__(self) -> None:
+            self.told: list[object] = []
+
+        def begin(self, task: str, total: int | None = None) -> None:
+            self.told.append((task, total))
+
+        def advance(self, steps: int = 1, note: str = "") -> None:
+            self.told.append(note.split()[0])
+
+        def end(self) -> None:
+            self.told.append("end")
+
+    notes = Notes()
+    MLPClassifier((5,), max_iter=2, progress=notes).fit(X, Y)
+    assert notes.told == [("MLPClassifier", 2), "loss", "loss", "end"]
+    assert capsys.readouterr() == ("", "")
+    MLPClassifier((5,), max_iter=2, progress=True).fit(X, Y)
+    out, err = capsys.readouterr()
+    assert (out, "MLPClassifier" in err, "2/2" in err) == ("", True, True)
+
+
+def test_ctrl_c_keeps_what_was_learned() -> None:
+    def interrupt(run: Run) -> None:
+        if run.epoch == 3:
+            raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        clf = MLPClassifier((5,), callbacks=[interrupt], random_state=0).fit(X, Y)
+    assert clf.n_iter_ == 3
+    assert clf.predict(X).shape == Y.shape
+
+
+def test_training_that_diverges_is_an_error_unless_good_weights_were_kept() -> None:
+    wild = {"solver": "sgd", "learning_rate_init": 1e6, "activation": "identity", "random_state": 0}
+    with pytest.raises(ValueError, match=r"Solver produced non-finite parameter weights.*step \d"):
+        MLPRegressor(**wild).fit(X * 100, Y)
+    reg = MLPRegressor(**wild, early_stopping=True).fit(X * 100, Y)
+    assert math.isnan(reg.validation_scores_[-1])
+    assert np.isfinite(reg.coefs_[0]).all()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"dropout": 0.1}, {"schedule": "cosine"}, {"clip_norm": 1.0}, {"ema": 0.9}, {"weight_decay": 0.1},
+        {"normalization": "batch"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_lbfgs_refuses_what_would_mislead_its_line_search(setting: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=f"cannot work with {next(iter(setting))}"):
+        MLPClassifier(solver="lbfgs", **setting).fit(X, Y)
+
+
+def test_lbfgs_watches_validation_rows_too() -> None:
+    x, y = noisy()
+    clf = MLPClassifier((30,), solver="lbfgs", monitor="val_loss", patience=3, random_state=0)
+    clf.fit(x[:150], y[:150], X_val=x[150:], y_val=y[150:])
+    assert clf.n_iter_ < 50
+    assert log_loss(y[150:], clf.predict_proba(x[150:])) == pytest.approx(min(clf.history_["val_loss"]))
+    assert_array_equal(clf.history_["epoch"], np.arange(1, clf.n_iter_ + 1))
