@@ -59,7 +59,8 @@ class StderrLog(logging.Handler):
     """Log lines go to whatever sys.stderr is now: a progress bar replaces it while it draws."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"{record.levelname.lower()}: {one_line(record.getMessage())}", file=sys.stderr)
+        kind = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        print(f"{kind}{one_line(record.getMessage())}", file=sys.stderr)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -67,7 +68,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without the sign still gets the results
     logging.captureWarnings(True)
-    log = StderrLog(logging.WARNING)
+    log = StderrLog(logging.INFO)
+    logging.getLogger("glassnet").setLevel(logging.INFO)
     sources = [logging.getLogger("glassnet"), logging.getLogger("py.warnings")]
     for source in sources:
         source.addHandler(log)
