@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from glassnet.kernels.jit import compiler
 
 __all__ = ["adjust", "blend", "cut", "move", "paste", "turn"]
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-_jit = njit(cache=True, nogil=True)
+_jit = compiler(nogil=True)
 
 
 @_jit

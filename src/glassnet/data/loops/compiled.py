@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from glassnet.kernels.jit import compiler
 
 __all__ = ["count_bytes", "picture_properties", "similar_pairs"]
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-_jit = njit(cache=True, nogil=True)
+_jit = compiler(nogil=True)
 
 _COLUMNS = 64  # 64 columns x 256 counters x 8 bytes stay in the second-level cache
 
