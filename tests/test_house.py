@@ -37,7 +37,8 @@ HOUSE: dict[str, tuple[int, str, str]] = {
     "nn": (2, "", "numpy scipy safetensors"),
     "train": (3, "", "numpy scipy safetensors threadpoolctl"),
     "estimators": (4, "", "numpy scipy sklearn"),
-    "lab": (4, "", "numpy scipy sklearn joblib threadpoolctl safetensors pydantic tomli_w"),
+    "lab": (4, "", "numpy scipy sklearn joblib threadpoolctl pydantic tomli_w polars "
+            "distributed tensorboardX"),  # fmt: skip
     "diagnose": (5, "", "numpy scipy"),
     "report": (6, "", "numpy jinja2 plotly PIL"),
     "cli": (7, "", "typer rich"),
@@ -155,11 +156,12 @@ def test_every_import_is_declared() -> None:
     assert undeclared == set()
 
 
-def test_the_changelog_begins_with_this_version() -> None:
+def test_changelog_and_citation_are_of_this_version() -> None:
     from glassnet import __version__
 
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert next(h for h in headings if h != "Unreleased") == __version__
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_make_knows_the_commands_of_the_readme() -> None:

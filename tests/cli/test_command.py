@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -166,3 +167,26 @@ def test_warnings_of_libraries_become_one_line_each(study, monkeypatch, tmp_path
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: ")
     assert "an old setting" in line
+
+
+def table(path: Path, first_cell: str = "0.5") -> str:
+    """A small table of two columns and a label, in no order."""
+    rows = [f"{i * 37 % 101},{i * i % 89},{'yes' if i * 7 % 5 < 2 else 'no'}" for i in range(60)]
+    path.write_text("\n".join(["width,height,label", f"{first_cell},3,no", *rows]))
+    return str(path)
+
+
+def test_check_prints_a_table_and_writes_a_page(tmp_path, capsys) -> None:
+    source, page = table(tmp_path / "leaves.csv"), tmp_path / "look.html"
+    assert main(["check", source, "--target", "label", "--html", str(page)]) == 0
+    out = capsys.readouterr().out
+    assert "no missing value in 2 columns" in out
+    assert "Does not apply here: " in out
+    assert out.endswith(f"Report: {page}\n")
+    assert "A look at leaves" in page.read_text()
+
+
+def test_check_fails_on_data_that_make_results_meaningless(tmp_path, capsys) -> None:
+    assert main(["check", table(tmp_path / "leaves.csv", first_cell="inf"), "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)["data"]["findings"]
+    assert [f["check"] for f in findings if f["severity"] == "error"] == ["infinite-values"]
