@@ -37,8 +37,11 @@ HOUSE: dict[str, tuple[int, str, str]] = {
     "nn": (2, "", "numpy scipy safetensors"),
     "train": (3, "", "numpy scipy safetensors threadpoolctl"),
     "estimators": (4, "", "numpy scipy sklearn"),
-    "lab": (4, "", "numpy scipy sklearn joblib threadpoolctl pydantic tomli_w polars "
-            "distributed tensorboardX"),  # fmt: skip
+    "lab": (
+        4,
+        "",
+        "numpy scipy sklearn joblib threadpoolctl pydantic tomli_w polars distributed tensorboardX",
+    ),
     "diagnose": (5, "", "numpy scipy"),
     "report": (6, "", "numpy jinja2 plotly PIL"),
     "cli": (7, "", "typer rich"),
