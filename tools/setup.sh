@@ -51,6 +51,11 @@ if [ ! -x "$uv" ] || [ "$("$uv" --version | cut -d' ' -f2)" != "$UV_VERSION" ]; 
 fi
 
 say "installing the locked packages into .venv (the first time takes a minute or two)"
+# Behind a company's own certificate authority only the system's certificates will do; uv's own are for machines
+# that have none.
+for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+    if [ -s "$bundle" ]; then export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"; fi
+done
 # --inexact keeps what a developer added by hand (PyTorch for the reference tests).
 if ! UV_PYTHON_DOWNLOADS=never "$uv" sync --quiet --locked --inexact --python "$(command -v "$python")"; then
     say "uv could not make the environment (its reason is above). If the network was missing, run it again when"
