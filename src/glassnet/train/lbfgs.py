@@ -39,7 +39,7 @@ def fit_lbfgs(
     Parameters
     ----------
     max_iter, max_fun : most iterations (epochs of the history) and most evaluations of the loss
-    tol : stop when the largest entry of the gradient is at most this
+    tol : stop when the largest entry of the gradient is at most this (or the loss has stopped to change)
     memory : corrections that approximate the curvature
     treatments : penalties only: clipping would falsify the line search
 

@@ -1,0 +1,367 @@
+"""How a training ends: at its best, early, by the clock, by Ctrl-C, or where numbers are no longer finite."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glassnet.errors import InputError
+from glassnet.nn import SGD, Adam, BatchNorm, Dense, Dropout, Layer, Network
+from glassnet.train import (
+    Average,
+    Callback,
+    ClipNorm,
+    Feed,
+    History,
+    KeepBest,
+    MaxNorm,
+    ReduceOnPlateau,
+    Run,
+    TimeLimit,
+    evaluate,
+    fit,
+    fit_lbfgs,
+)
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4)).astype(np.float32)
+Y = (X[:, 0] + 0.5 * RNG.normal(size=60) > 0).astype(np.int64)
+
+
+def setup(*layers: Layer, loss: str = "softmax_cross_entropy") -> tuple[Network, Feed, Feed]:
+    network = Network([*layers, Dense(2)], 4, loss)
+    y = Y if loss == "softmax_cross_entropy" else np.stack([Y, Y], axis=1).astype(float)
+    return network, Feed(network, X, y, rows=np.arange(40)), Feed(network, X, y, rows=np.arange(40, 60))
+
+
+class Says(Callback):
+    """Records "val_score" from a list, and the weights at each epoch."""
+
+    def __init__(self, *scores: float) -> None:
+        self.scores, self.thetas = scores, [np.empty(0)]
+
+    def on_epoch(self, run: Run) -> None:
+        run.history.add("val_score", self.scores[run.epoch - 1])
+        self.thetas.append(run.network.theta.copy())
+
+
+def best_of(*scores: float, epochs: int | None = None, **settings: Any) -> tuple[int, History]:
+    """Number of the epoch whose weights the network has in the end."""
+    network, train, _ = setup()
+    says = Says(*scores)
+    keep = KeepBest("val_score", **settings)
+    history = fit(network, train, epochs=epochs or len(scores), callbacks=[says, keep], optimizer=Adam(0.01))
+    (found,) = [i for i, theta in enumerate(says.thetas) if np.array_equal(theta, network.theta)]
+    return found, history
+
+
+def test_the_best_weights_are_kept() -> None:
+    assert best_of(0.1, 0.5, 0.3, 0.4)[0] == 2
+    assert best_of(0.1, 0.5, 0.5, 0.4)[0] == 2
+    assert best_of(0.1, 0.5, 0.5, 0.4, later=True)[0] == 3
+    assert best_of(math.nan, -math.inf, 0.2, 0.1)[0] == 3
+    assert best_of(math.nan, math.nan)[0] == 2  # nothing measured: the last
+
+
+def test_patience_stops_and_says_why() -> None:
+    found, history = best_of(0.1, 0.5, 0.4, 0.4, 0.6, 0.7, patience=2)
+    assert (found, len(history)) == (2, 4)
+    assert history.stopped == "no better val_score for 2 epochs (best: epoch 2)"
+    assert not history.interrupted
+    assert not history.diverged
+    found, history = best_of(0.1, 0.105, 0.109, 0.2, 0.1, patience=2, min_delta=0.05)
+    assert (found, len(history)) == (3, 3)  # small progress is kept but does not count
+    found, history = best_of(0.1, 0.2, math.nan, 0.3, 0.2, 0.25, 0.9, patience=2)
+    assert (found, len(history)) == (4, 6)  # an epoch without a measurement does not count
+
+
+def test_losses_should_fall_and_scores_rise() -> None:
+    network, train, validation = setup(Dense(30, "relu"))
+    keep = KeepBest("val_loss")
+    history = fit(network, train, validation=validation, epochs=80, optimizer=Adam(0.03), callbacks=[keep])
+    best = int(np.argmin(history["val_loss"]))
+    assert best < 79  # it over-fits
+    assert keep.best_epoch == best + 1
+    assert evaluate(network, validation)["loss"] == pytest.approx(history["val_loss"][best], rel=1e-6)
+
+
+def test_keeping_waits_for_the_first_measurement() -> None:
+    network, train, validation = setup()
+    keep = KeepBest("val_loss", patience=1)
+    fit(network, train, validation=validation, validate_every=2, epochs=4, callbacks=[keep])
+    assert keep.best_epoch in (2, 4)
+
+
+def test_what_is_not_recorded_cannot_be_watched() -> None:
+    network, train, _ = setup()
+    with pytest.raises(
+        InputError, match=r"'val_loss' is not recorded.*recorded: epoch, loss, accuracy, lr, seconds"
+    ):
+        fit(network, train, callbacks=[KeepBest("val_loss")])
+
+
+def test_callbacks_start_afresh_with_every_training() -> None:
+    keep, average, plateau = (
+        KeepBest("loss"),
+        Average(0.9),
+        ReduceOnPlateau("loss", patience=1, min_delta=1e9),
+    )
+    thetas = []
+    for layers in ([Dense(7, "tanh")], [], []):
+        network, train, _ = setup(*layers)
+        fit(network, train, epochs=3, callbacks=[plateau, average, keep])
+        thetas.append(network.theta.tobytes())
+    assert thetas[1] == thetas[2]
+
+
+def test_a_plateau_lowers_the_learning_rate() -> None:
+    network, train, _ = setup()
+    history = fit(
+        network, train, epochs=6, optimizer=SGD(1.0),
+        callbacks=[Says(0.1, 0.2, 0.2, 0.2, 0.2, 0.2), ReduceOnPlateau("val_score", factor=0.5, patience=2)],
+    )  # fmt: skip
+    assert history["lr"] == [1, 1, 1, 1, 0.5, 0.5]
+
+
+def test_the_average_of_the_weights() -> None:
+    network, train, _ = setup()
+    mean, t = network.theta.astype(float), 0
+
+    class Watch(Callback):
+        def on_step(self, run: Run) -> None:
+            nonlocal mean, t
+            t += 1
+            d = min(0.9, (1 + t) / (10 + t))
+            mean = d * mean + (1 - d) * run.network.theta
+
+    fit(network, train, epochs=5, optimizer=Adam(0.05), callbacks=[Watch(), Average(0.9)])
+    np.testing.assert_allclose(network.theta, mean, rtol=1e-4, atol=1e-6)
+
+
+def test_the_clock_ends_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 1000, 10))
+    monkeypatch.setattr("glassnet.train.callbacks.time.monotonic", lambda: next(now))
+    network, train, _ = setup()
+    history = fit(network, train, epochs=50, callbacks=[TimeLimit(25.0)])
+    assert (len(history), history.stopped) == (3, "time limit of 25 s reached")
+
+
+class Interrupts(Callback):
+    def __init__(self, hook: str, at: int) -> None:
+        self.at = at
+        setattr(self, hook, self.interrupt)
+
+    def interrupt(self, run: Run) -> None:
+        if (run.epoch if "on_epoch" in self.__dict__ else run.step) == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("hook", "at", "epochs"), [("on_step", 37, 18), ("on_epoch", 20, 20)])
+def test_ctrl_c_keeps_the_best(hook: str, at: int, epochs: int) -> None:
+    network, train, _ = setup()
+    keep, says = KeepBest("val_score"), Says(*([0.1, 0.2, 0.9] + [0.5] * 50))
+    ended: list[bool] = []
+
+    class End(Callback):
+        def on_end(self, run: Run) -> None:
+            ended.append(run.history.interrupted)
+
+    history = fit(
+        network, train, epochs=50, batch_size=20, callbacks=[says, keep, Interrupts(hook, at), End()]
+    )  # fmt: skip
+    assert history.interrupted
+    assert history.stopped == "interrupted by the user"
+    assert len(history) == epochs
+    assert {len(column) for column in history.values.values()} == {epochs}
+    assert np.array_equal(network.theta, says.thetas[3])
+    assert ended == [True]
+
+
+def test_ctrl_c_in_the_middle_of_an_update() -> None:
+    network, train, _ = setup()
+    says, keep = Says(0.1, 0.9, 0.5), KeepBest("val_score")
+    optimizer, real = SGD(0.1), SGD.update
+
+    def update(theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        real(optimizer, theta, grad, moments, lr, decay)
+        if len(says.thetas) == 4:
+            raise KeyboardInterrupt
+
+    optimizer.update = update  # type: ignore[method-assign]
+    history = fit(network, train, epochs=9, optimizer=optimizer, callbacks=[says, keep])
+    assert history.interrupted
+    assert np.array_equal(network.theta, says.thetas[2])
+
+
+def test_errors_of_callbacks_pass_but_everything_is_put_away() -> None:
+    network, train, _ = setup()
+    says = Says(0.9, 0.5)  # the third epoch fails with IndexError
+    with pytest.raises(IndexError):
+        fit(network, train, epochs=5, callbacks=[says, KeepBest("val_score")])
+    assert np.array_equal(network.theta, says.thetas[1])
+
+
+def diverging(
+    *layers: Layer, lr: float = 1e30, loss: str = "squared", **settings: Any
+) -> tuple[Network, History]:
+    network, train, validation = setup(*layers, loss=loss)
+    settings = {"epochs": 9, "batch_size": 20} | settings
+    return network, fit(network, train, validation=validation, optimizer=SGD(lr), **settings)
+
+
+def test_numbers_that_are_not_finite_stop_with_layer_step_and_operation(caplog: Any) -> None:
+    network, train, validation = setup(Dense(5, "relu"), loss="squared")
+    with caplog.at_level(logging.WARNING, "glassnet"):
+        history = fit(network, train, validation=validation, optimizer=SGD(1e30), epochs=9, batch_size=20)
+    assert history.diverged.startswith("layer ")
+    assert "step " in history.diverged
+    assert "lower the learning rate" in history.diverged
+    assert history.stopped == history.diverged
+    assert history.diverged in caplog.text
+    assert len(history) < 9
+    assert {len(column) for column in history.values.values()} == {len(history)}
+    last = {name: column[-1] for name, column in history.values.items()}
+    assert all(math.isnan(last[name]) for name in ("loss", "val_loss"))
+
+
+def test_the_layer_of_a_planted_nan_is_named() -> None:
+    for layer, name, expected in (
+        (0, "W", "layer 1 (Dense)"),
+        (1, "gamma", "layer 2 (BatchNorm)"),
+        (3, "b", "layer 4"),
+    ):
+        network, train, _ = setup(Dense(5, "relu"), BatchNorm(), Dropout(0.5))
+
+        class Plant(Callback):
+            def on_step(self, run: Run, layer: int = layer, name: str = name) -> None:
+                if run.step == 4:
+                    getattr(run.network.layers[layer], name).flat[0] = np.nan
+
+        history = fit(network, train, batch_size=20, epochs=9, callbacks=[Plant()])
+        assert history.diverged.startswith(f"{expected}")
+        assert f"step 4: the optimizer's update made {name} not finite" in history.diverged
+        assert len(history) == 2  # seen at the end of the second epoch, or at the first step of the third
+
+
+def test_the_operation_of_the_forward_pass_is_named() -> None:
+    network, train, _ = setup(Dropout(0.0), Dense(5, "relu"), Dense(5, lambda Z: Z + Z**2))
+    network.theta[:] = 1e15
+    history = fit(network, train, epochs=2)
+    assert history.diverged.startswith("layer 3 (Dense), step 0: the forward pass gave")
+
+
+def test_the_part_of_a_large_batch_is_looked_at() -> None:
+    network, train, _ = setup(Dense(5, lambda Z: Z + Z**2))
+    network.chunk_rows = 8
+    train.X = X.copy()
+    train.X[3] = 1e30
+    history = fit(network, train, epochs=2, batch_size="full", shuffle=False)
+    assert history.diverged.startswith("layer 1 (Dense), step 0: the forward pass gave")
+
+
+def test_divergence_in_the_very_last_step_is_seen() -> None:
+    network, train, _ = setup(loss="squared")
+    history = fit(network, train, optimizer=SGD(1e38), epochs=1, batch_size="full")
+    network.theta[:] = 1e30
+    history = fit(network, train, optimizer=SGD(1e38), epochs=1, batch_size="full")
+    assert "not finite" in history.diverged
+
+
+def test_a_diverged_training_keeps_its_best_weights() -> None:
+    network, train, validation = setup(Dense(5, "relu"), loss="squared")
+    keep = KeepBest("val_loss")
+
+    class Explode(Callback):
+        def on_epoch(self, run: Run) -> None:
+            run.lr_factor = 1e30 if run.epoch == 3 else 1.0
+
+    history = fit(
+        network,
+        train,
+        validation=validation,
+        optimizer=SGD(0.05),
+        epochs=9,
+        callbacks=[keep, Explode(), Average()],
+    )
+    assert history.diverged
+    assert keep.best_epoch == 3
+    assert np.isfinite(network.theta).all()
+
+
+def test_a_diverging_first_epoch_leaves_what_can_be_watched() -> None:
+    network, train, validation = setup(Dense(5, "relu"), loss="squared")
+    history = fit(
+        network, train, validation=validation, optimizer=SGD(1e30), epochs=3,
+        callbacks=[KeepBest("val_loss", patience=1), ReduceOnPlateau("val_loss")],
+    )  # fmt: skip
+    assert history.diverged
+    assert math.isnan(history["val_loss"][0])
+
+
+# L-BFGS
+
+
+def test_lbfgs_reaches_the_optimum_of_logistic_regression() -> None:
+    from scipy.optimize import minimize
+
+    network = Network([Dense(1)], 4, "sigmoid_cross_entropy", dtype="float64")
+    feed = Feed(network, X, Y)
+    history = fit_lbfgs(network, feed, validation=feed, tol=1e-9, max_iter=500)
+
+    def loss(theta: Array) -> float:
+        z = X.astype(float) @ theta[:4] + theta[4]
+        return float(np.mean(np.logaddexp(0, z) - Y * z))
+
+    best = minimize(loss, np.zeros(5), method="BFGS", options={"gtol": 1e-8})
+    assert evaluate(network, feed)["loss"] == pytest.approx(best.fun, rel=1e-9)
+    np.testing.assert_allclose(network.theta, best.x, atol=1e-4)
+    assert {len(column) for column in history.values.values()} == {len(history)}
+    assert history["loss"] == sorted(history["loss"], reverse=True)
+    assert history["val_loss"] == pytest.approx(history["loss"])
+    assert "CONVERGENCE" in history.stopped
+
+
+def test_lbfgs_stops_when_asked_and_keeps_the_latest_iteration() -> None:
+    class Stop(Callback):
+        def on_epoch(self, run: Run) -> None:
+            if run.epoch == 3:
+                run.stop("enough")
+
+    class CtrlC(Callback):
+        thetas: list[Array] = []  # noqa: RUF012
+
+        def on_epoch(self, run: Run) -> None:
+            self.thetas.append(run.network.theta.copy())
+            if run.epoch == 4:
+                raise KeyboardInterrupt
+
+    network, train, _ = setup(Dense(5, "tanh"))
+    history = fit_lbfgs(network, train, callbacks=[Stop()])
+    assert (len(history), history.stopped) == (3, "enough")
+    history = fit_lbfgs(network, train, callbacks=[CtrlC()])
+    assert (len(history), history.interrupted) == (4, True)
+    assert np.array_equal(network.theta, CtrlC.thetas[-1])
+
+
+def test_lbfgs_refuses_what_its_line_search_cannot_see() -> None:
+    network, train, _ = setup(Dropout(0.5))
+    with pytest.raises(InputError, match=r"Dropout\(rate=0.5\) draws at random"):
+        fit_lbfgs(network, train)
+    network, train, _ = setup()
+    with pytest.raises(InputError, match="ClipNorm cannot work with L-BFGS"):
+        fit_lbfgs(network, train, treatments=[ClipNorm(1.0)])
+    for callback in (MaxNorm(1.0), ReduceOnPlateau()):
+        with pytest.raises(InputError, match="cannot work with L-BFGS"):
+            fit_lbfgs(network, train, callbacks=[callback])
+
+
+def test_lbfgs_names_what_is_not_finite() -> None:
+    network, train, _ = setup(Dense(5, "relu"), loss="poisson")
+    network.theta[:] = 1e4
+    history = fit_lbfgs(network, train)
+    assert "not finite" in history.diverged
