@@ -299,12 +299,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     def _network_outputs(self, X: Any) -> Array:
         """Outputs before the link for checked rows, shape (n, n_outputs)."""
         with self._lock:  # the layers write into shared scratch memory
-            network = self._current_network()
-            if isinstance(X, np.ndarray):
-                return network.logits(X)
-            X = X.tocsr()
-            pieces = [network.logits(X[rows].toarray()) for rows in network.chunks(X.shape[0])]
-            return np.concatenate(pieces)
+            return self._current_network().logits(X)
 
     def _every_output(self, X: Any) -> list[Array]:
         """Outputs of the network, or of each network of an ensemble."""
