@@ -142,7 +142,7 @@ class Dense(Layer):
 
     def build(self, n_in: int) -> int:
         self.n_in, self.n_out = n_in, self.units
-        self.gain = 1.0 / np.sqrt(n_in) if self.ntk else 1.0
+        self.gain = n_in**-0.5 if self.ntk else 1.0  # a NumPy number would make float32 products float64
         return self.n_out
 
     def parameters(self) -> list[Parameter]:

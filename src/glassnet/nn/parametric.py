@@ -120,9 +120,11 @@ class PReLU(Layer):
     def backward(self, dA: Array) -> Array:
         np.multiply(dA, self.N, out=self.dX)
         self.dX.sum(axis=0, out=self.dw)  # (O,)
-        np.multiply(dA, self.w, out=self.dX)
-        np.copyto(self.dX, dA, where=self.N == 0)
-        return self.dX
+        np.less(self.N, 0, out=self.dX)  # 1 where X is negative
+        self.dX *= self.w - 1.0
+        self.dX += 1.0  # the slope: w or 1
+        self.dX *= dA
+        return self.dX  # (B, O)
 
     def settings(self) -> dict[str, Any]:
         return {"start": self.start}

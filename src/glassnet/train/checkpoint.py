@@ -58,7 +58,7 @@ def load_checkpoint(
     InputError : the file is missing, damaged, or from other settings
     """
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
         numbers = json.loads(str(arrays.pop("json")))
     except FileNotFoundError:

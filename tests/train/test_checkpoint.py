@@ -1,0 +1,284 @@
+"""A resumed training ends with the very bits of one that was never interrupted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glassnet.errors import InputError
+from glassnet.nn import OPTIMIZERS, SGD, Adam, BatchNorm, Dense, Dropout, Network, Noise, Residual, optimizer
+from glassnet.train import (
+    L2,
+    Average,
+    Callback,
+    Checkpoint,
+    Feed,
+    History,
+    KeepBest,
+    ReduceOnPlateau,
+    Run,
+    TimeLimit,
+    fit,
+    load_checkpoint,
+)
+from glassnet.train.checkpoint import save_checkpoint
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(50, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.int64)
+EPOCHS = 6
+
+
+def shaken(rows: Array, rng: np.random.Generator) -> Array:
+    return rows + rng.normal(0, 0.1, rows.shape).astype(rows.dtype)
+
+
+class Training:
+    """A training with everything in it that has a state; can be made again as it was, in another process."""
+
+    def __init__(self, name: str = "adam", seed: int = 0, **keep: Any) -> None:
+        layers = [
+            Dense(8, "relu"),
+            BatchNorm(),
+            Dropout(0.3),
+            Residual(Noise(0.1), Dense(8, "gelu")),
+            Dense(2),
+        ]
+        self.network = Network(layers, 4, seed=seed)
+        self.optimizer = optimizer(name, lr=0.02, weight_decay=0.01)
+        self.train = Feed(self.network, X, Y, rows=np.arange(35), augment=shaken)
+        self.validation = Feed(self.network, X, Y, rows=np.arange(35, 50))
+        self.average = Average(0.9)
+        self.best = KeepBest("val_loss", **keep)
+        self.plateau = ReduceOnPlateau("loss", patience=1, min_delta=0.05)
+
+    @property
+    def keep(self) -> list[Callback]:
+        return [self.plateau, self.average, self.best]
+
+    def fit(self, *more: Callback, resume: Run | None = None) -> History:
+        return fit(
+            self.network, self.train, validation=self.validation, optimizer=self.optimizer, schedule="cosine",
+            epochs=EPOCHS, batch_size=8, treatments=[L2(0.001)], callbacks=[*self.keep, *more], seed=5,
+            resume=resume,
+        )  # fmt: skip
+
+    def load(self, path: Path) -> Run:
+        return load_checkpoint(path, self.network, self.optimizer, EPOCHS, self.keep)
+
+    def bits(self, history: History) -> dict[str, Any]:
+        numbers = {k: np.array(v).tobytes() for k, v in history.values.items() if k != "seconds"}
+        moments = {k: v.tobytes() for k, v in self.optimizer.state.items()}
+        return numbers | moments | {
+            "theta": self.network.theta.tobytes(), "state": self.network.state.tobytes(),
+            "t": self.optimizer.t, "average": self.average.theta.tobytes(), "best": self.best.best_epoch,
+            "lr": self.plateau.lr_factor,
+        }  # fmt: skip
+
+
+class Killed(Exception):
+    pass
+
+
+class Dies(Callback):
+    def __init__(self, epoch: int, step: int = 0) -> None:
+        self.epoch, self.step = epoch, step
+
+    def on_step(self, run: Run) -> None:
+        if self.step and run.step == self.step:
+            raise Killed
+
+    def on_epoch(self, run: Run) -> None:
+        if not self.step and run.epoch == self.epoch:
+            raise Killed
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path, name: str) -> None:
+    whole = Training(name)
+    expected = whole.bits(whole.fit())
+    first = Training(name)
+    path = tmp_path / "run.npz"
+    with pytest.raises(Killed):  # in the middle of the fourth epoch
+        first.fit(Checkpoint(path, first.keep), Dies(0, step=17))
+    second = Training(name, seed=99)  # other first weights: the checkpoint has them all
+    run = second.load(path)
+    assert (run.epoch, len(run.history)) == (3, 3)
+    history = second.fit(resume=run)
+    assert second.bits(history) == expected
+
+
+def test_every_epoch_is_a_place_to_go_on_from(tmp_path: Path) -> None:
+    whole = Training()
+    expected = whole.bits(whole.fit())
+    path, resumed = tmp_path / "run.npz", 0
+    for epoch in range(1, EPOCHS):
+        training = Training()
+        run = training.load(path) if path.exists() else None
+        resumed += run is not None
+        with pytest.raises(Killed):
+            training.fit(Checkpoint(path, training.keep), Dies(epoch), resume=run)
+    last = Training()
+    assert last.bits(last.fit(resume=last.load(path))) == expected
+    assert resumed == EPOCHS - 2
+
+
+def test_a_finished_training_is_not_continued(tmp_path: Path) -> None:
+    path, first = tmp_path / "run.npz", Training()
+    first.fit(Checkpoint(path, first.keep))
+    second = Training()
+    history = second.fit(resume=second.load(path))
+    assert len(history) == EPOCHS
+    assert np.array_equal(second.network.theta, first.network.theta)
+
+
+def test_early_stopping_stays_stopped_and_a_time_limit_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    first = Training(patience=1, min_delta=10.0)
+    stopped = first.fit(Checkpoint(path, first.keep))
+    assert len(stopped) == 2
+    second = Training(patience=1, min_delta=10.0)
+    history = second.fit(resume=second.load(path))
+    assert len(history) == 2
+    assert history.stopped == stopped.stopped
+    assert np.array_equal(second.network.theta, first.network.theta)
+
+    limited = Training()
+    assert len(limited.fit(TimeLimit(1e-9), Checkpoint(path, limited.keep))) == 1
+    again = Training()
+    assert len(again.fit(resume=again.load(path))) == EPOCHS
+
+
+def test_a_diverged_training_stays_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+
+    def one() -> tuple[Network, Feed, SGD]:
+        network = Network([Dense(3, "relu"), Dense(2)], 4, "squared")
+        return network, Feed(network, X, X[:, :2]), SGD(1e30)
+
+    network, feed, sgd = one()
+    history = fit(network, feed, optimizer=sgd, epochs=4, callbacks=[Checkpoint(path)])
+    network, feed, sgd = one()
+    again = fit(network, feed, optimizer=sgd, epochs=4, resume=load_checkpoint(path, network, sgd, 4))
+    assert again.diverged == history.diverged
+    assert len(again) == len(history)
+
+
+CHILD = """
+import sys
+from pathlib import Path
+import importlib.util
+spec = importlib.util.spec_from_file_location("checkpoint_tests", sys.argv[1])
+tests = importlib.util.module_from_spec(spec); spec.loader.exec_module(tests)
+training = tests.Training()
+path = Path(sys.argv[2])
+class Tell(tests.Callback):
+    def on_epoch(self, run):
+        print(run.epoch, flush=True)
+training.fit(tests.Checkpoint(path, training.keep), Tell())
+"""
+
+
+def test_a_killed_process_is_resumed_by_another(tmp_path: Path) -> None:
+    whole = Training()
+    expected = whole.bits(whole.fit())
+    path = tmp_path / "run.npz"
+    with subprocess.Popen(
+        [sys.executable, "-c", CHILD, __file__, str(path)], stdout=subprocess.PIPE, text=True
+    ) as p:
+        assert p.stdout is not None
+        while p.stdout.readline().strip() != "2":
+            assert p.poll() is None
+        p.kill()
+    training = Training()
+    run = training.load(path)
+    assert 2 <= run.epoch <= EPOCHS
+    assert training.bits(training.fit(resume=run)) == expected
+
+
+@pytest.mark.parametrize("at", ["write", "replace"])
+def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: Any, at: str) -> None:
+    path, training = tmp_path / "run.npz", Training()
+    run = Run(training.network, training.optimizer, History(), EPOCHS, epoch=2)
+    training.optimizer.start(training.network)
+    save_checkpoint(run, path)
+    old = path.read_bytes()
+
+    def fails(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    if at == "replace":
+        monkeypatch.setattr(os, "replace", fails)
+    else:
+        real = Path.write_bytes
+        monkeypatch.setattr(Path, "write_bytes", lambda self, b: (real(self, b[:100]), fails()))
+    run.epoch = 3
+    with pytest.raises(InputError, match="No space left on device"):
+        save_checkpoint(run, path)
+    monkeypatch.undo()
+    assert path.read_bytes() == old
+    assert os.listdir(tmp_path) == ["run.npz"]
+    assert load_checkpoint(path, training.network, training.optimizer, EPOCHS).epoch == 2
+
+
+def test_a_checkpoint_now_and_then(tmp_path: Path) -> None:
+    path, training = tmp_path / "run.npz", Training()
+    training.fit(Checkpoint(path, training.keep, every=4))
+    assert Training().load(path).epoch == 4
+
+
+def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    path, training = tmp_path / "run.npz", Training()
+    training.fit(Checkpoint(path, training.keep))
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        training.load(tmp_path / "other.npz")
+    with pytest.raises(InputError, match=r"folder .* does not exist"):
+        Checkpoint(tmp_path / "nowhere" / "run.npz")
+    with pytest.raises(InputError, match="every 1 or more"):
+        Checkpoint(path, every=0)
+    with pytest.raises(InputError, match=r"was made with Adam\(.*, not Adam\(.*lr=0.5"):
+        load_checkpoint(path, training.network, Adam(lr=0.5), EPOCHS, training.keep)
+    with pytest.raises(InputError, match="give the same ones"):
+        load_checkpoint(path, training.network, training.optimizer, EPOCHS, training.keep[:1])
+    other = Network([Dense(2)], 4)
+    with pytest.raises(
+        InputError, match=r"was made with Network\(\[Dense\(units=8.* not Network\(\[Dense\(units=2"
+    ):
+        load_checkpoint(path, other, training.optimizer, EPOCHS, training.keep)
+    double = Network(training.network.layers, 4, dtype="float64")
+    with pytest.raises(InputError, match=r"in float32, not .* in float64"):
+        load_checkpoint(path, double, training.optimizer, EPOCHS, training.keep)
+    with pytest.raises(InputError, match="belongs to another network"):
+        fit(other, Feed(other, X, Y), resume=training.load(path))
+    whole = path.read_bytes()
+    for cut in range(0, len(whole), len(whole) // 30):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(InputError, match="damaged"):
+            training.load(path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(InputError, match="damaged"):
+        training.load(tmp_path / "array.npy")
+
+
+def test_networks_with_functions_of_ones_own_are_known_again(tmp_path: Path) -> None:
+    """Descriptions name functions, not their addresses, which differ in every process."""
+
+    def made() -> tuple[Network, SGD]:
+        def ones(rng: np.random.Generator, i: int, o: int) -> Array:
+            return np.ones((i, o))
+
+        return Network([Dense(2, lambda Z: Z + Z**3, init=ones)], 4), SGD()
+
+    network, sgd = made()
+    path = tmp_path / "run.npz"
+    fit(network, Feed(network, X, Y), optimizer=sgd, epochs=1, callbacks=[Checkpoint(path)])
+    other, sgd = made()
+    load_checkpoint(path, other, sgd, 2)
+    assert np.array_equal(other.theta, network.theta)

@@ -1,0 +1,164 @@
+"""Memory: a warm step allocates nothing that grows with the data, scratch is written before it is read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glassnet.nn import (
+    SGD,
+    Activate,
+    Adam,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    Network,
+    Noise,
+    ParametricActivation,
+    PReLU,
+    Residual,
+    RMSNorm,
+    Scale,
+)
+from glassnet.train import Feed, fit
+from glassnet.train.fit import batch_gradient
+
+Array = np.ndarray[Any, Any]
+WIDTH = 64
+LAYERS: list[list[Layer]] = [
+    [Dense(WIDTH, "relu")],
+    [Dense(WIDTH, "gelu"), Dense(WIDTH, "tanh", bias=False), Dense(WIDTH, "sigmoid", ntk=True)],
+    [BatchNorm(), Activate("silu"), LayerNorm(), RMSNorm()],
+    [Dropout(0.5), Noise(0.1), Dense(WIDTH, "relu")],
+    [Scale(), ParametricActivation("mish"), PReLU()],
+    [Residual(LayerNorm(), Dense(2 * WIDTH, "gelu"), Dense(WIDTH)), Residual(Dropout(0.1), Dense(WIDTH))],
+]
+names = ["-".join(type(layer).__name__ for layer in layers) for layers in LAYERS]
+every_kind = pytest.mark.parametrize("layers", LAYERS, ids=names)
+
+
+def setup(layers: list[Layer], rows: int, loss: str = "softmax_cross_entropy") -> tuple[Network, Feed]:
+    rng = np.random.default_rng(0)
+    network = Network([*layers, Dense(2)], WIDTH, loss)
+    return network, Feed(
+        network, rng.integers(0, 255, (rows, WIDTH)).astype(np.uint8), rng.integers(2, size=rows)
+    )
+
+
+def peak_of_a_step(layers: list[Layer], rows: int) -> int:
+    """Bytes at the peak of one step of `rows` rows, after two to warm up."""
+    network, feed = setup(layers, rows)
+    adam = Adam()
+    adam.start(network)
+
+    def step() -> None:
+        batch_gradient(network, feed, feed.rows, (), {}, None)
+        adam.step()
+
+    step()
+    step()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        step()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+@every_kind
+def test_a_warm_step_allocates_nothing_that_grows_with_the_batch(layers: list[Layer]) -> None:
+    small, large = peak_of_a_step(layers, 64), peak_of_a_step(layers, 2048)
+    # a row's target travels along (8 bytes), its 64 features and activations (256 bytes each) must not
+    assert large - small < 2048 * 16
+
+
+@every_kind
+def test_scratch_memory_is_written_before_it_is_read(
+    layers: list[Layer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks whose scratch memory begins as NaN learn the same numbers."""
+
+    def learned() -> tuple[bytes, bytes, bytes]:
+        network, feed = setup(layers, 50)
+        fit(network, feed, validation=feed, optimizer=SGD(1e-3), epochs=2, batch_size=16)
+        return network.theta.tobytes(), network.state.tobytes(), network.predict(feed.X).tobytes()
+
+    expected, real = learned(), np.empty
+
+    def poisoned(*args: Any, **settings: Any) -> Array:
+        array = real(*args, **settings)
+        if array.dtype.kind == "f":
+            array.fill(np.nan)
+        return array
+
+    monkeypatch.setattr(np, "empty", poisoned)
+    assert learned() == expected
+
+
+def test_memory_is_bounded_by_the_widest_layer() -> None:
+    """Two inputs and a thousand units: a chunk of rows is cut by the units."""
+    network = Network([Dense(1000, "relu"), Residual(Dense(3000), Dense(1000)), Dense(2)], 2)
+    network.logits(np.zeros((20_000, 2)))
+    assert network.capacity <= 2**22 // 3000
+
+
+MAPPED = """
+import resource, sys
+import numpy as np
+from glassnet.nn import Dense, Network
+from glassnet.train import Feed, fit
+
+def anonymous():  # MB that are not pages of a file
+    lines = open("/proc/self/status").read().splitlines()
+    return sum(int(l.split()[1]) for l in lines if l.startswith(("RssAnon", "VmSwap"))) / 1024
+
+class Watch:
+    most = 0
+    def on_start(self, run): pass
+    def on_step(self, run):
+        if run.step % 20 == 0:
+            self.most = max(self.most, anonymous())
+    def on_epoch(self, run): self.on_step(run)
+    def on_end(self, run): pass
+
+def run(path):
+    X = np.load(path, mmap_mode="r")
+    network = Network([Dense(32, "relu"), Dense(2)], X.shape[1])
+    feed = Feed(network, X, np.zeros(len(X), np.int64))
+    watch = Watch()
+    fit(network, feed, validation=feed, epochs=1, batch_size=256, callbacks=[watch])
+    return watch.most
+
+run(sys.argv[1])  # warms up
+small, large = run(sys.argv[1]), run(sys.argv[2])
+print(large - small)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="needs Linux: /proc tells the memory in use"
+)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_memory_does_not_grow_with_a_memory_map(tmp_path: Path, dtype: str) -> None:
+    """Of a map of 256 MB no more is ever in memory than of one of 13 MB, but for numbers of rows."""
+    width = 1024 // np.dtype(dtype).itemsize
+    for name, rows in (("small", 12_500), ("large", 250_000)):
+        np.lib.format.open_memmap(
+            tmp_path / f"{name}.npy", "w+", dtype, (rows, width)
+        ).flush()  # a file of holes
+    done = subprocess.run(
+        [sys.executable, "-c", MAPPED, tmp_path / "small.npy", tmp_path / "large.npy"],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 30  # MB: row numbers, targets and one order of 250,000 rows are 8
