@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from glassnet import __version__
-from glassnet.cli import check, coursework, demo
+from glassnet.cli import check, coursework, demo, experiment, runs
 from glassnet.cli.options import Session
 from glassnet.cli.say import one_line, say
 from glassnet.errors import GlassnetError
@@ -30,10 +30,13 @@ app = typer.Typer(
     help="Plain neural networks you can see through: check data, train, compare, report.",
     epilog="Exit codes: 0 done, 1 failure, 2 wrong usage, 130 interrupted.",
 )
-run = typer.Typer(rich_markup_mode=None, help="Run an experiment and write its report.")
+run = typer.Typer(cls=experiment.PlanGroup, rich_markup_mode=None, help=experiment.HELP)
 run.command("coursework")(coursework.coursework)
+run.command("plan")(experiment.plan)
 app.command("demo")(demo.demo)
 app.add_typer(run, name="run")
+app.command("new")(experiment.new)
+app.add_typer(runs.runs, name="runs")
 app.command("check")(check.check)
 
 

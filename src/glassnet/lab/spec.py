@@ -21,7 +21,7 @@ from glassnet.nn import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES, optimi
 
 __all__ = [
     "FORMAT", "Arm", "DataSpec", "DecisionSpec", "Experiment", "ModelSpec", "RunSpec", "Space",
-    "TrainingSpec", "TuneSpec", "digest", "known_paths",
+    "TrainingSpec", "TuneSpec", "digest", "flat", "known_paths",
 ]  # fmt: skip
 
 FORMAT = 1  # of run folders; another number is another lab's folder
@@ -163,7 +163,7 @@ class Arm(BaseModel):
     name: str = Field(min_length=1)
 
     def values(self) -> dict[str, Any]:
-        return _flat(self.model_extra or {})
+        return flat(self.model_extra or {})
 
 
 class Space(_Plain):
@@ -357,11 +357,12 @@ def _label(path: str, value: Any) -> str:
     return f"{path.rsplit('.', 1)[-1].replace('_', ' ')} {shown}"
 
 
-def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as dotted paths."""
+    found: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+            found[f"{prefix}{key}"] = value
+    return found

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import jinja2
     import plotly.graph_objects as go
 
-__all__ = ["Drawing", "render"]
+__all__ = ["Drawing", "drawing", "fill", "render"]
 
 _PLANES = {3: ("red", "green", "blue"), 4: ("red", "green", "blue", "alpha")}
 
@@ -76,12 +76,17 @@ class ClassRow:
 
 def render(study: Study) -> str:
     """The whole page as a string."""
-    script = _text("page.js")
-    return _templates().get_template("page.html.j2").render(
-        study=study,
-        keys=tables.key_figures(study),
-        data=_data(study.data),
+    return fill(
+        "page.html.j2", study=study, keys=tables.key_figures(study), data=_data(study.data),
         parts=[_part(part) for part in study.parts],
+    )  # fmt: skip
+
+
+def fill(template_name: str, **parts: Any) -> str:
+    """A template of the page or one that extends it, with what every page needs besides its parts."""
+    script = _text("page.js")
+    return _templates().get_template(template_name).render(
+        **parts,
         version=__version__,
         style=_text("style.css"),
         series=[(light, DARK[light]) for light in SERIES],

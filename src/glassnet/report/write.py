@@ -6,14 +6,16 @@ import os
 from pathlib import Path
 
 from glassnet.errors import InputError
+from glassnet.lab.outcome import Outcome
 from glassnet.lab.results import Study
+from glassnet.report.experiment import render_experiment
 from glassnet.report.page import render
 
 __all__ = ["write_report"]
 
 
-def write_report(study: Study, path: str | os.PathLike[str]) -> Path:
-    """Write the report of a study as one self-contained HTML file.
+def write_report(study: Study | Outcome, path: str | os.PathLike[str]) -> Path:
+    """Write the report of a study or of an experiment as one self-contained HTML file.
 
     The file asks for nothing from outside; figures, images, style and script are in it. It appears whole or
     not at all: it is written beside its place and then renamed.
@@ -39,7 +41,7 @@ def write_report(study: Study, path: str | os.PathLike[str]) -> Path:
         )
     if not os.path.isdir(target.parent):
         raise InputError(f"cannot write the report {target}: no folder {target.parent}; create it first")
-    page = render(study)
+    page = render(study) if isinstance(study, Study) else render_experiment(study)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         partial.write_text(page, encoding="utf-8", newline="\n")
