@@ -188,7 +188,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     ) -> tuple[bool, Rows | None]:
         """Train one network; whether it came to its last epoch, and the validation rows it had."""
         rng = self._draw_generator(incremental)
-        seed = int(copy.deepcopy(rng).randint(MAX_SEED))  # of dropout and the like; rng stays as it is
+        resumed = self.__dict__.get("_progressed") if incremental else None
+        # of dropout and the like; rng stays as it is
+        seed = int(copy.deepcopy(rng).randint(MAX_SEED)) if resumed is None else resumed.seed
         network = self._ready_network(rows, rng, seed, first)
         if held is None and self.early_stopping and self.solver != "lbfgs":
             rows, held = hold_out(rows, self.validation_fraction, rng, self._stratify(rows))

@@ -216,11 +216,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         -------
         self
         """
-        several = type_of_target(y).startswith("multilabel")
-        if several and classes is None and not hasattr(self, "classes_"):
-            classes = np.arange(np.shape(y)[1])
-        if _check_partial_fit_first_call(self, classes):
-            self._label_binarizer = LabelBinarizer().fit(y if several else classes)
+        if not hasattr(self, "classes_") and type_of_target(y).startswith("multilabel"):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            classes = np.arange(np.shape(y)[1]) if classes is None else classes
+            _check_partial_fit_first_call(self, classes)
+        elif _check_partial_fit_first_call(self, classes):
+            self._label_binarizer = LabelBinarizer().fit(classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
     def _read(self, X: Any, y: Any, weight: Any, *, reset: bool, role: Role) -> Rows:
@@ -247,6 +248,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             self.out_activation_ = "softmax"
             return np.asarray(np.searchsorted(self.classes_, y))
         self.out_activation_ = "logistic"
+        if self._label_binarizer.y_type_ == "binary" and len(self.classes_) == 2:
+            return np.asarray(y == self.classes_[1], dtype=np.float32)[:, None]
         return np.asarray(self._label_binarizer.transform(y), dtype=np.float32)
 
     def _loss(self, rows: Rows) -> Loss:

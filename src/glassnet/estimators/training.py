@@ -193,7 +193,7 @@ def _remember(
     losses = history.values.get("loss", [])
     e.n_iter_, e.t_ = len(history), rule.t if e.solver != "lbfgs" else 0
     e._no_improvement_count, e._kept = rule.count, keep if e.warm_start else None
-    e.loss_curve_ = [*e.loss_curve_, *losses]
+    e.loss_curve_ += losses
     if e.solver == "lbfgs":  # of the weights that remain, also if it found nothing to improve
         penalty = sum(treat(network, feed.total_weight(feed.rows)) for treat in treatments)
         e.loss_ = evaluate(network, feed)["loss"] / reported_share(network) + penalty
@@ -202,10 +202,10 @@ def _remember(
     scores = history.values.get("val_score")
     if scores is not None:
         e.validation_scores_ = [*(e.validation_scores_ or []), *scores]
-        e.best_validation_score_ = max((s for s in e.validation_scores_ if s == s), default=-math.inf)
+        e.best_validation_score_ = _best(max, e.best_validation_score_, scores, -math.inf)
     stopped_early = e.early_stopping and scores is not None
-    e.best_loss_ = None if stopped_early else min((v for v in e.loss_curve_ if v == v), default=math.inf)
-    e.history_ = _joined(e.history_, history.values)
+    e.best_loss_ = None if stopped_early else _best(min, e.best_loss_, losses, math.inf)
+    _append(e.history_, history.values)
     if history.interrupted:
         warnings.warn("Training interrupted by user.", stacklevel=7)
     restored = keep is not None and keep.best_epoch > 0
@@ -217,13 +217,18 @@ def _remember(
     e.stop_reason_ = history.stopped
 
 
-def _joined(before: dict[str, list[float]], now: dict[str, list[float]]) -> dict[str, list[float]]:
-    """The histories of two calls as one, epochs numbered through; NaN where a quantity was not measured."""
-    n, m = (len(next(iter(h.values()), [])) for h in (before, now))
-    both = {
-        name: before.get(name, [math.nan] * n) + now.get(name, [math.nan] * m) for name in {**before, **now}
-    }
-    return both | {"epoch": [float(i) for i in range(1, n + m + 1)]}
+def _best(choose: Callable[..., float], before: float | None, now: list[float], worst: float) -> float:
+    """The best of these numbers and of what an earlier call had; NaN is none."""
+    return choose([worst if before is None else before, *(value for value in now if value == value)])
+
+
+def _append(history: dict[str, list[float]], now: dict[str, list[float]]) -> None:
+    """Add the epochs of one call to those of earlier ones; NaN where a quantity was not measured."""
+    n, m = (len(next(iter(h.values()), [])) for h in (history, now))
+    for name in {**history, **now}:
+        history.setdefault(name, [math.nan] * n).extend(now.get(name, [math.nan] * m))
+    if m:
+        history["epoch"][n:] = [float(i) for i in range(n + 1, n + m + 1)]
 
 
 def _exhausted(e: Any, history: History) -> bool:
