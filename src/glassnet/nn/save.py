@@ -75,7 +75,8 @@ def save_network(
         "seed": network.seed,
     }
     try:
-        metadata = {"glassnet": json.dumps(described), "notes": json.dumps(dict(notes or {}))}
+        # one entry: safetensors writes several in a random order, and equal networks should be equal files
+        metadata = {"glassnet": json.dumps(described | {"notes": dict(notes or {})})}
     except (TypeError, ValueError) as error:
         raise InputError(
             f"the network's settings and notes must be plain numbers and text: {error}"
@@ -112,7 +113,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
 def read_notes(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The notes that were saved with a network."""
     metadata, _ = _read(path)
-    return dict(json.loads(metadata.get("notes", "{}")))
+    return dict(json.loads(metadata.get("glassnet", "{}")).get("notes", {}))
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
