@@ -227,8 +227,8 @@ def _checked(activation: Activation) -> Activation:
     Z = np.linspace(-4.0, 4.0, 81).reshape(9, 9) + 0.003  # off the places where f may have a kink
     given = Z.copy()
     try:
-        A = np.asarray(f(given))
-        of_some, of_column = np.asarray(f(Z[:4, :5])), np.asarray(f(Z.reshape(-1, 1)))
+        A = np.array(f(given))  # a copy, in case f gives back what it was given
+        of_some, of_column = np.asarray(f(Z[:4, :5].copy())), np.asarray(f(Z.reshape(-1, 1).copy()))
     except Exception as error:
         raise InputError(f"activation {label!r} fails on an array of shape {Z.shape}: {error}") from error
     if A.shape != Z.shape:
