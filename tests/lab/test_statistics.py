@@ -1,0 +1,125 @@
+"""Statistics against brute force and SciPy, and the promise that identical arms are seldom told apart."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from glassnet.lab.statistics import (
+    Paired,
+    best_of_k,
+    bootstrap_interval,
+    compare_paired,
+    detectable,
+    holm,
+    mcnemar,
+    sign_flip_test,
+    time_to_target,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [1, 2, 6, 10])
+def test_the_sign_flip_test_counts_every_pattern(n: int) -> None:
+    d = np.random.default_rng(n).normal(0.5, 1, n)
+    means = [abs(np.mean(d * signs)) for signs in itertools.product((1, -1), repeat=n)]
+    assert sign_flip_test(d) == pytest.approx(np.mean([m >= abs(d.mean()) - 1e-12 for m in means]))
+
+
+def test_the_sign_flip_test_agrees_with_scipy_s_permutation_test() -> None:
+    d = np.random.default_rng(3).normal(0.4, 1, 9)
+    found = stats.permutation_test((d,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip_test(d) == pytest.approx(found.pvalue)
+
+
+def test_sampled_and_exact_sign_flips_agree() -> None:
+    d = np.random.default_rng(0).normal(0.4, 1, 17)
+    normal = 2 * stats.norm.sf(abs(d.sum()) / math.sqrt((d**2).sum()))
+    assert sign_flip_test(d) == pytest.approx(normal, abs=0.02)
+    assert sign_flip_test(np.full(40, 1.0)) == pytest.approx(1 / 100_001)
+
+
+def test_five_seeds_can_never_show_anything() -> None:
+    scores = {"a": np.full(5, 1.0) + np.arange(5) / 1000, "b": np.zeros(5)}
+    pair = compare_paired(scores, [("a", "b")])[0]
+    assert pair.p == 2 / 2**5
+    assert not pair.shown
+    assert pair.detectable == math.inf
+    assert not Paired(**{**vars(pair), "p_holm": 0.001}).shown  # whatever the rest says
+
+
+def test_equal_scores_show_nothing() -> None:
+    pair = compare_paired({"a": np.ones(10), "b": np.ones(10)}, [("a", "b")])[0]
+    assert (pair.p, pair.low, pair.high, pair.wins, pair.shown) == (1.0, 0.0, 0.0, 0.5, False)
+
+
+def test_of_errors_the_lower_is_better() -> None:
+    rng = np.random.default_rng(0)
+    scores = {"good": rng.normal(1, 0.1, 10), "bad": rng.normal(2, 0.1, 10)}
+    pair = compare_paired(scores, [("good", "bad")], higher_is_better=False)[0]
+    assert pair.mean > 0
+    assert pair.shown
+
+
+@pytest.mark.parametrize("change", [{"low": -0.1}, {"p_holm": 0.05}, {"win_high": 0.7}, {"wins": 0.4}])
+def test_interval_test_and_wins_must_all_agree(change) -> None:
+    good = Paired("a", "b", 10, 0.1, 0.05, 0.05, 0.15, "BCa", 0.01, 0.02, 0.9, 0.6, 0.98, 0.05)
+    assert good.shown
+    assert not Paired(**{**vars(good), **change}).shown
+
+
+def test_the_bca_interval_is_scipy_s_and_falls_back() -> None:
+    d = np.random.default_rng(1).exponential(1, 12)
+    low, high, method = bootstrap_interval(d)
+    assert method == "BCa"
+    assert low < d.mean() < high
+    assert bootstrap_interval(np.ones(8)) == (1.0, 1.0, "all alike")
+    assert math.isnan(bootstrap_interval(np.ones(1))[0])
+
+
+def test_holm_by_hand_and_in_any_order() -> None:
+    p = [0.01, 0.02, 0.03, 0.2]
+    assert holm(p) == pytest.approx([0.04, 0.06, 0.06, 0.2])
+    assert holm(p[::-1]) == pytest.approx(holm(p)[::-1])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+
+
+def test_the_detectable_difference_is_found_in_four_fifths_of_repetitions() -> None:
+    rng, effect, n = np.random.default_rng(0), detectable(1.0, 10), 1500
+    hits = sum(stats.ttest_1samp(rng.normal(effect, 1, 10), 0).pvalue < 0.05 for _ in range(n))
+    assert abs(hits / n - 0.8) < 3 * math.sqrt(0.16 / n)
+
+
+def test_best_of_k_is_the_mean_over_all_draws() -> None:
+    values = np.array([0.3, 0.9, 0.5])
+    for k, expected in enumerate(best_of_k(values), 1):
+        draws = [max(draw) for draw in itertools.product(values, repeat=k)]
+        assert expected == pytest.approx(np.mean(draws))
+
+
+def test_mcnemar_is_the_binomial_test_of_the_disagreements() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 200)) < 0.8
+    only_a, only_b = (a & ~b).sum(), (~a & b).sum()
+    assert mcnemar(a, b) == pytest.approx(stats.binomtest(int(only_a), int(only_a + only_b)).pvalue)
+    assert mcnemar(a, a) == 1.0
+
+
+def test_time_to_target_counts_the_first_time_and_never_is_infinite() -> None:
+    history = {"val_loss": [1.0, 0.4, 0.6], "seconds": [2.0, 3.0, 4.0]}
+    assert time_to_target(history, "val_loss", 0.5, higher_is_better=False) == (2.0, 5.0)
+    assert time_to_target(history, "val_loss", 0.1, higher_is_better=False) == (math.inf, math.inf)
+
+
+@pytest.mark.parametrize("n", [6, 10])
+def test_identical_arms_are_told_apart_in_at_most_five_of_a_hundred(n: int) -> None:
+    """The whole verdict, 300 times; the bound leaves three standard errors above 0.05."""
+    rng = np.random.default_rng(n)
+    hits = [
+        compare_paired({"a": rng.normal(size=n), "b": rng.normal(size=n)}, [("a", "b")])[0].shown
+        for _ in range(300)
+    ]
+    assert np.mean(hits) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
