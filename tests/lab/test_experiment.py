@@ -15,7 +15,6 @@ from glassnet.cli import main
 from glassnet.errors import InputError
 from glassnet.lab.compare import read_data, run_experiment
 from glassnet.lab.estimate import estimate
-from glassnet.lab.execute import execute
 from glassnet.lab.export import export, outcome_json
 from glassnet.lab.index import find_runs, matching_keys, rebuild_index
 from glassnet.lab.plan import built_in, load_experiment, parse_experiment
@@ -156,14 +155,6 @@ def test_the_dry_run_counts_times_and_promises_without_running(small, runs) -> N
     assert math.isfinite(found.difference)
     few = small.model_copy(update={"seeds": 5})
     assert "nothing can be claimed" in estimate(few, data, store).sentences[0]
-
-
-def test_no_scheduler_at_that_address_is_said_in_one_line(small, runs) -> None:
-    pytest.importorskip("distributed", reason="needs the extra `cluster`: pip install 'glassnet[cluster]'")
-    data = read_data(small)
-    specs = [small.run("relu", 0)]
-    with pytest.raises(InputError, match="no Dask scheduler answers"):
-        execute(specs, data, RunStore(runs), cluster="tcp://127.0.0.1:9")
 
 
 @pytest.fixture
