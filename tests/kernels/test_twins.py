@@ -265,6 +265,8 @@ def test_activations_agree_everywhere(f: Activation, dtype: str) -> None:
         slopes = f.df(S.astype(float))
     apart = roundings(fast[3], A, dtype)
     assert apart.max() < 4, Z[apart.argmax()]
+    for in_place in both("bias_act", (Z, none, f, Z)):  # the copies are one array too
+        assert roundings(in_place[1], A, dtype).max() < 8
 
     _, fast = both("act_grad", (np.ones_like(Z), S, f, none.copy()))
     apart = roundings(fast[1], slopes, dtype)
@@ -278,6 +280,19 @@ def test_activations_of_nan_are_nan(f: Activation, dtype: str) -> None:
     A = np.zeros_like(Z)
     compiled.bias_act(Z, np.zeros(9, dtype), f, A)
     assert np.isnan(A).all()
+    compiled.bias_act(Z, np.zeros(9, dtype), f, Z)
+    assert np.isnan(Z).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("f", ACTIVATIONS.values(), ids=ACTIVATIONS)
+def test_in_place_is_the_same_to_the_last_rounding(f: Activation, dtype: str) -> None:
+    Z = np.asarray([*EXTREMES, *(-x for x in EXTREMES), np.nan], dtype).reshape(3, -1)
+    b = DRAWN(0).normal(size=Z.shape[1]).astype(dtype)
+    A, same = np.empty_like(Z), Z.copy()
+    compiled.bias_act(Z.copy(), b, f, A)
+    compiled.bias_act(same, b, f, same)
+    np.testing.assert_allclose(same, A, rtol=4 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -143,6 +143,16 @@ def test_the_average_of_the_weights() -> None:
     np.testing.assert_allclose(network.theta, mean, rtol=1e-4, atol=1e-6)
 
 
+def test_the_later_of_the_average_and_the_best_decides() -> None:
+    for order in (slice(None), slice(None, None, -1)):
+        network, train, _ = setup()
+        average, keep = Average(0.9), KeepBest("loss")
+        fit(network, train, epochs=3, callbacks=[average, keep][order])
+        winner = [average, keep][order][-1]
+        assert np.array_equal(network.theta, winner.theta)
+        assert not np.array_equal(average.theta, keep.theta)
+
+
 def test_the_clock_ends_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(0, 1000, 10))
     monkeypatch.setattr("glassnet.train.callbacks.time.monotonic", lambda: next(now))

@@ -174,7 +174,7 @@ class Average(Callback):
 
     average = d average + (1 - d) theta after every step, with d = min(decay, (1 + t) / (10 + t)) so that the
     first steps, far from the end, are soon forgotten. While training goes on, epochs are measured with the
-    raw weights.
+    raw weights. Beside KeepBest, the later of the two in the list decides what the network ends with.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
