@@ -92,7 +92,7 @@ def fit(
             started = time.perf_counter()
             loss, hits = 0.0, dict.fromkeys(metrics, 0.0)
             _seed_dropout(network, seed, epoch)
-            for rows in _batches(train, size, drop_last, shuffle, stream(seed, "order", epoch)):
+            for rows in _batches(train, size, drop_last, shuffle, seed, epoch):
                 draw = stream(seed, "augment", run.step) if train.augment is not None else None
                 value = batch_gradient(network, train, rows, metrics, hits, draw)
                 if not math.isfinite(value):
@@ -155,13 +155,15 @@ def _batch_size(batch_size: int | str, train: Feed) -> int:
 
 
 def _batches(
-    train: Feed, size: int, drop_last: bool, shuffle: bool | Order, rng: np.random.Generator
+    train: Feed, size: int, drop_last: bool, shuffle: bool | Order, seed: int, epoch: int
 ) -> Iterator[Array]:
     """Row numbers of one batch after another; a full batch needs no order."""
     if callable(shuffle):
         rows = shuffle(train.rows)
+    elif shuffle and size < len(train):
+        rows = stream(seed, "order", epoch).permutation(train.rows)
     else:
-        rows = rng.permutation(train.rows) if shuffle and size < len(train) else train.rows
+        rows = train.rows
     stop = len(rows) - len(rows) % size if drop_last else len(rows)
     for start in range(0, stop, size):
         yield rows[start : start + size]
