@@ -78,7 +78,7 @@ def synthetic(comparisons: int) -> list[dict[str, object]]:
             found = compare_paired({"A": a, "B": b}, [("A", "B")])[0]
             hits.append(found.shown and (found.mean > 0 or effect == 0))
             alone.append(sign_flip_test(a - b) < 0.05)
-            naive.append(bool(a[0] != b[0]))
+            naive.append(bool(a[0] > b[0] if effect else a[0] != b[0]))
         table.append(rates(label, hits, naive) | {"sign-flip test alone": round(float(np.mean(alone)), 4)})
     return table
 

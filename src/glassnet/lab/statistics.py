@@ -123,7 +123,8 @@ def bootstrap_interval(d: Array, *, level: float = 0.95, seed: int = 0) -> tuple
             ).confidence_interval  # fmt: skip
         if math.isfinite(found.low) and math.isfinite(found.high):
             break
-    return float(found.low), float(found.high), method
+    # scores of whole rows differ by whole rows: what is left below 1e-12 is rounding
+    return round(float(found.low), 12), round(float(found.high), 12), method
 
 
 def win_probability(d: Array) -> float:

@@ -106,7 +106,12 @@ def family_words(family: Family, experiment: Experiment) -> tuple[str, ...]:
     elif not experiment.claim:
         said.append("The plan makes no claim (claim = false): the figures are for looking at.")
     if family.best and not too_few and experiment.claim:
-        said.append(_best_words(family, experiment))
+        k = len(family.arms)
+        lacking = power_words(n, k * (k - 1) // 2)  # the best was found in the same scores: all pairs count
+        said.append(
+            f"Which arms are among the best cannot be told. {lacking}"
+            if lacking else _best_words(family, experiment)
+        )  # fmt: skip
     said += [compare_words(pair, experiment, len(family.comparisons)) for pair in family.comparisons]
     said += [_failure_words(arm) for arm in family.arms if arm.failed]
     for arm in family.arms:
