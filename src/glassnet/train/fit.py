@@ -158,12 +158,11 @@ def _batches(
     train: Feed, size: int, drop_last: bool, shuffle: bool | Order, seed: int, epoch: int
 ) -> Iterator[Array]:
     """Row numbers of one batch after another; a full batch needs no order."""
+    rows = train.rows
     if callable(shuffle):
-        rows = shuffle(train.rows)
+        rows = shuffle(rows)
     elif shuffle and size < len(train):
-        rows = stream(seed, "order", epoch).permutation(train.rows)
-    else:
-        rows = train.rows
+        rows = stream(seed, "order", epoch).permutation(rows)
     stop = len(rows) - len(rows) % size if drop_last else len(rows)
     for start in range(0, stop, size):
         yield rows[start : start + size]
@@ -177,8 +176,7 @@ def batch_gradient(
 
     A batch too large for the cache goes through in parts whose gradients add up to the same thing.
     """
-    weight = train.total_weight(rows)
-    scale = 1.0 / weight if weight else 0.0  # rows of weight 0 teach nothing
+    scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
     loss, total = 0.0, network.grad
     whole = len(rows) <= network.chunk_rows or network.couples_rows
     for part in (slice(None),) if whole else network.chunks(len(rows)):
