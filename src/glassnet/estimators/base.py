@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 import warnings
+import zlib
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -35,7 +35,6 @@ __all__ = ["STORED", "BaseMLP", "Role"]
 
 Array = npt.NDArray[Any]
 STORED = (np.float64, np.float32, np.uint8)  # data of these types is used as it is, batch by batch
-MAX_SEED = 2**31 - 1
 #: rows to begin with, rows to go on with, rows to watch
 Role = Literal["new", "more", "held"]
 
@@ -92,8 +91,9 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _take(self, given: dict[str, Any]) -> None:
         """Keep every parameter of the constructor under its name."""
-        for name in self._get_param_names():
-            setattr(self, name, given[name])
+        for name, value in given.items():
+            if name != "self":
+                setattr(self, name, value)
 
     # What the two kinds of estimator do differently.
 
@@ -190,7 +190,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         rng = self._draw_generator(incremental)
         resumed = self.__dict__.get("_progressed") if incremental else None
         # of dropout and the like; rng stays as it is
-        seed = int(copy.deepcopy(rng).randint(MAX_SEED)) if resumed is None else resumed.seed
+        seed = _seed_from(rng) if resumed is None else resumed.seed
         network = self._ready_network(rows, rng, seed, first)
         if held is None and self.early_stopping and self.solver != "lbfgs":
             rows, held = hold_out(rows, self.validation_fraction, rng, self._stratify(rows))
@@ -344,3 +344,10 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _checked_weight(self, weight: Any, X: Any) -> Array | None:
         return None if weight is None else np.asarray(_check_sample_weight(weight, X))
+
+
+def _seed_from(rng: np.random.RandomState) -> int:
+    """A number that depends on the generator's state and leaves it as it is."""
+    state = rng.get_state(legacy=False)["state"]
+    parts = [v.tobytes() if isinstance(v, np.ndarray) else str(v).encode() for v in state.values()]
+    return zlib.crc32(b" ".join(parts))
