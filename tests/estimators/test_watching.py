@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -187,12 +186,10 @@ def test_callbacks_see_every_step_and_epoch() -> None:
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_the_time_limit_ends_the_training(solver: str) -> None:
     endless = {"tol": 0.0, "n_iter_no_change": 10**6, "max_iter": 10**6}
-    clf = MLPClassifier((100,), solver=solver, time_limit=0.2, **endless)
-    started = time.perf_counter()
+    clf = MLPClassifier((100,), solver=solver, time_limit=1e-6, **endless)  # over before anyone converges
     clf.fit(X, Y)
-    assert time.perf_counter() - started < 5
-    assert clf.stop_reason_ == "time limit of 0.2 s reached"
-    assert clf.n_iter_ < 10**6
+    assert clf.stop_reason_ == "time limit of 1e-06 s reached"
+    assert clf.n_iter_ == 1
 
 
 def test_progress_is_told_when_it_is_asked_for(capsys) -> None:
