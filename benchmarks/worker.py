@@ -53,10 +53,13 @@ def _serve(order: dict[str, Any], answer: Any) -> None:
     module = importlib.import_module(f"benchmarks.contestants.{CONTESTANTS[order['contestant']].module}")
     contestant: Contestant = module.build(work, order["settings"], rows)
     contestant.start()
-    if work.kind == "sweep":  # two settings for an epoch compile whatever the whole sweep needs
-        contestant.work = replace(work, lrs=work.lrs[:2], epochs=1)
-    for _ in range(10 if work.kind == "predict" else 1):
-        contestant.run()
+    if work.kind == "sweep":  # one setting for an epoch compiles, then two find out whether they can at once
+        for n in (1, 2):
+            contestant.work = replace(work, lrs=work.lrs[:n], epochs=1)
+            contestant.run()
+    else:
+        for _ in range(10 if work.kind == "predict" else 1):
+            contestant.run()
     contestant.work = work
     contestant.start()
     answer(ready=True, blas=_blas(), pid=os.getpid())
