@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             told["data"] = prepare(Path(folder), args.data, 1000 if args.quick else N_IMAGES)
             _say(f"data: {told['data']}")
             plan = Plan(
-                folder=Path(folder), repeats=repeats, trial_repeats=1 if args.quick else 2, short=args.quick,
+                folder=Path(folder), repeats=repeats, trial_repeats=1 if args.quick else 3, short=args.quick,
                 n_rows={name: load(Path(folder), name).shape[0] for name in ("images", "digits")},
                 pause=0.05 if args.quick else 0.3, names=names, settings=args.settings, say=_say,
             )  # fmt: skip

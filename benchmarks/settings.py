@@ -52,8 +52,15 @@ def search(
 
 
 def relevant(name: str, settings: Settings) -> bool:
-    """Whether a setting has an effect beside the others: what to compile, if nothing is compiled, has not."""
-    return not (name == "compiled" and settings.get("mode") == "eager")
+    """Whether a setting has an effect beside the others.
+
+    What to compile has none if nothing is compiled; nor has the number of threads of one training if
+    several run at a time, with one each.
+    """
+    without = (name == "compiled" and settings.get("mode") == "eager") or (
+        name == "threads" and settings.get("workers", 1) > 1
+    )
+    return not without
 
 
 def trains(loss: float | None, reference: float | None) -> bool:
