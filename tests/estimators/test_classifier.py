@@ -277,3 +277,15 @@ def test_sparse_rows_give_the_same_as_dense() -> None:
         dense = MLPClassifier((10,), max_iter=3, random_state=0).fit(X_DIGITS, Y_DIGITS)
         assert_allclose(clf.coefs_[0], dense.coefs_[0])
         assert_allclose(clf.predict_proba(X), dense.predict_proba(X_DIGITS))
+
+
+def test_probabilities_leave_the_logits_alone() -> None:
+    from glassnet.estimators.decision import log_softmax as logarithms
+    from glassnet.estimators.decision import softmax
+
+    for n in (1, 3):
+        Z = np.random.default_rng(0).normal(size=(n, 4))
+        kept = Z.copy()
+        assert_allclose(softmax(Z), np.exp(log_softmax(kept, axis=1)))
+        assert_allclose(logarithms(Z), log_softmax(kept, axis=1))
+        assert_array_equal(Z, kept)

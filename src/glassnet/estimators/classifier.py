@@ -25,6 +25,7 @@ from glassnet.estimators.decision import (
     log_sigmoid,
     log_softmax,
     logit,
+    softmax,
 )
 from glassnet.estimators.labels import class_weights, refuse_other_labels
 from glassnet.estimators.rows import Rows
@@ -372,8 +373,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
         Z = self._logits(X)
         if self.out_activation_ == "softmax":
-            E = np.exp(Z - Z.max(axis=1, keepdims=True))
-            return np.asarray(E / E.sum(axis=1, keepdims=True))
+            return softmax(Z)
         return np.asarray(expit(np.concatenate([-Z, Z], axis=1) if self.n_outputs_ == 1 else Z))
 
     def predict_log_proba(self, X: Any) -> Array:
