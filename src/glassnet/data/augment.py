@@ -111,11 +111,10 @@ class Augmenter:
         else:
             loops.move(X, flip, down, right, *shape, out)
         if self.contrast or self.brightness:
-            stretch = rng.uniform(1 - self.contrast, 1 + self.contrast, n)
+            gain = np.rint(128 * rng.uniform(1 - self.contrast, 1 + self.contrast, n)).astype(np.int64)
             brighter = rng.uniform(-self.brightness, self.brightness, n) * self.white
-            offset = self.white / 2 * (1 - stretch) + brighter
-            gain, rounded = (np.rint(256 * part).astype(np.int64) for part in (stretch, offset + 0.5))
-            loops.adjust(out, gain, rounded, self.white)
+            offset = self.white / 2 * (128 - gain) + 128 * (brighter + 0.5)  # middle grey stays; rounded
+            loops.adjust(out, gain, np.rint(offset).astype(np.int64), self.white)
         if self.cutout:
             top = rng.integers(0, self.image.height, n) - self.cutout // 2
             left = rng.integers(0, self.image.width, n) - self.cutout // 2

@@ -1,4 +1,8 @@
-"""Numba twins of the loops in `augment_reference`: the same names, signatures and bits."""
+"""Numba twins of the loops in `augment_reference`: the same names, signatures and bits.
+
+Numba widens `a + b` and `a * b` of small whole numbers to 64 bits. NumPy's functions of the same meaning keep
+16 or 32, so that one instruction does four or two times as many: `blend` took 125 us with signs, 21 us so.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,10 @@ __all__ = ["adjust", "blend", "cut", "move", "paste", "turn"]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Halves = npt.NDArray[np.uint16]
+Words = npt.NDArray[np.uint32]
+U16, I16, U32, I32 = np.uint16, np.int16, np.uint32, np.int32
 _jit = compiler(nogil=True)
-
-
-@_jit
-def _inside(at: int, n: int) -> int:
-    """A place beyond the border, mirrored at the outermost pixel; farther out, the border itself."""
-    at = abs(at)
-    at = 2 * n - 2 - at if at >= n else at
-    return max(at, 0)
 
 
 @_jit
@@ -111,38 +110,102 @@ def turn(
     width: int,
     out: Bytes,
 ) -> None:
-    """As `augment_reference.turn`."""
+    """As `augment_reference.turn`.
+
+    Four passes over a plane, of which only the second cannot be done many pixels at a time: the four
+    neighbours of each place in one word; the words in their new order; weighed by rows; weighed by columns.
+    """
     n = height * width
-    mirrored = np.empty(channels * n, np.uint8)
+    place, across, along = np.empty(n, np.uint32), np.empty(n, np.uint32), np.empty(n, np.uint32)
+    pairs, corners = np.zeros(n + 1, np.uint16), np.empty(n, np.uint32)
+    found, sums = np.empty(n, np.uint32), np.empty(n, np.uint32)
     for i in range(len(X)):
-        source, target = X[i], out[i]
-        if flip[i]:
-            _mirror(X[i], width, mirrored)
-            source = mirrored
-        for row in range(height):
-            y, x = 2 * row - (height - 1) + 2 * down[i], 2 * right[i] - (width - 1)
-            across = cosine[i] * x + sine[i] * y + ((width - 1) << 16)
-            along = cosine[i] * y - sine[i] * x + ((height - 1) << 16)
-            for column in range(width):
-                u, v = across >> 9, along >> 9
-                across += 2 * cosine[i]
-                along -= 2 * sine[i]
-                c, wx, r, wy = u >> 8, u & 255, v >> 8, v & 255
-                left, beside = _inside(c, width), _inside(c + 1, width)
-                top, below = _inside(r, height) * width, _inside(r + 1, height) * width
-                w00, w01 = (256 - wy) * (256 - wx), (256 - wy) * wx
-                w10, w11 = wy * (256 - wx), wy * wx
-                to = np.uint64(row * width + column)
-                p00, p01 = np.uint64(top + left), np.uint64(top + beside)
-                p10, p11 = np.uint64(below + left), np.uint64(below + beside)
-                for _ in range(channels):
-                    total = w00 * source[p00] + w01 * source[p01] + w10 * source[p10] + w11 * source[p11]
-                    target[to] = (total + 32768) >> 16
-                    to += np.uint64(n)
-                    p00 += np.uint64(n)
-                    p01 += np.uint64(n)
-                    p10 += np.uint64(n)
-                    p11 += np.uint64(n)
+        _places(flip[i], down[i], right[i], cosine[i], sine[i], height, width, place, across, along)
+        for plane in range(0, channels * n, n):
+            _corners(X[i, plane : plane + n], width, pairs, corners)
+            for k in range(n):
+                found[k] = corners[place[k]]
+            _by_rows(found.view(np.uint16), along.view(np.uint16), sums.view(np.uint16))
+            _by_columns(sums, across, out[i, plane : plane + n])
+
+
+@_jit
+def _fold(at: np.int32, most: np.int32) -> np.int32:
+    """A place beyond the border, mirrored at the outermost pixel; farther out, the border itself."""
+    at = np.absolute(at)
+    at = np.minimum(at, np.subtract(np.add(most, most), at))
+    return np.maximum(at, I32(0))  # type: ignore[no-any-return]
+
+
+@_jit
+def _places(
+    flip: bool,
+    down: int,
+    right: int,
+    cosine: int,
+    sine: int,
+    height: int,
+    width: int,
+    place: Words,
+    across: Words,
+    along: Words,
+) -> None:
+    """Where each pixel comes from: the place above and left of it, and how far beyond, in 256ths.
+
+    `along` holds its number twice, in the lower and in the upper half of the word.
+    """
+    widest, highest, row_length = I32(256 * (width - 1)), I32(256 * (height - 1)), I32(width)
+    sign, start = (I32(-1), widest) if flip else (I32(1), I32(0))
+    by_u, by_v = I32(2 * cosine), I32(-2 * sine)
+    for row in range(height):
+        y, x = 2 * (row + down) - (height - 1), 2 * right - (width - 1)
+        u0 = I32(cosine * x + sine * y + ((width - 1) << 16))
+        v0 = I32(cosine * y - sine * x + ((height - 1) << 16))
+        here = slice(row * width, (row + 1) * width)
+        to, wx, wy = place[here], across[here], along[here]
+        for column in range(width):
+            c = I32(column)
+            u = _fold(np.right_shift(np.add(u0, np.multiply(c, by_u)), I32(9)), widest)
+            v = _fold(np.right_shift(np.add(v0, np.multiply(c, by_v)), I32(9)), highest)
+            u = np.add(start, np.multiply(sign, u))
+            above = np.multiply(np.right_shift(v, I32(8)), row_length)
+            to[column] = np.add(above, np.right_shift(u, I32(8)))
+            wx[column] = np.bitwise_and(u, I32(255))
+            wy[column] = np.multiply(np.bitwise_and(v, I32(255)), I32(65537))
+
+
+@_jit
+def _corners(plane: Bytes, width: int, pairs: Halves, corners: Words) -> None:
+    """Each pixel, the one below, the one to the right and the one below that, as the bytes of a word.
+
+    What lies beyond the last row or column is only ever given the weight 0.
+    """
+    n = len(plane)
+    upper, lower = plane[: n - width], plane[width:]
+    for k in range(len(lower)):
+        pairs[k] = np.bitwise_or(U16(upper[k]), np.left_shift(U16(lower[k]), U16(8)))
+    for k in range(len(lower), n):
+        pairs[k] = U16(plane[k])
+    left, right = pairs[:n], pairs[1:]
+    for k in range(n):
+        corners[k] = np.bitwise_or(U32(left[k]), np.left_shift(U32(right[k]), U32(16)))
+
+
+@_jit
+def _by_rows(found: Halves, along: Halves, sums: Halves) -> None:
+    """Upper and lower pixel weighed, times 256; left and right columns take turns."""
+    for k in range(len(found)):
+        upper = np.multiply(np.bitwise_and(found[k], U16(255)), np.subtract(U16(256), along[k]))
+        sums[k] = np.add(upper, np.multiply(np.right_shift(found[k], U16(8)), along[k]))
+
+
+@_jit
+def _by_columns(sums: Words, across: Words, out: Bytes) -> None:
+    """Left column (lower half of the word) and right column weighed, rounded to whole numbers."""
+    for k in range(len(out)):
+        left = np.multiply(np.bitwise_and(sums[k], U32(0xFFFF)), np.subtract(U32(256), across[k]))
+        total = np.add(left, np.multiply(np.right_shift(sums[k], U32(16)), across[k]))
+        out[k] = np.right_shift(np.add(total, U32(32768)), U32(16))
 
 
 @_jit
@@ -159,12 +222,13 @@ def cut(
 
 @_jit
 def adjust(X: Bytes, gain: Ints, offset: Ints, white: int) -> None:
-    """As `augment_reference.adjust`."""
+    """As `augment_reference.adjust`; x * gain + the offset's 128ths just fits 16 bits."""
     for i in range(len(X)):
         row = X[i]
-        a, b, most = np.int32(gain[i]), np.int32(offset[i]), np.int32(white)
+        factor, part, whole = U16(gain[i]), U16(offset[i] & 127), I16(offset[i] >> 7)
         for k in range(len(row)):
-            row[k] = min(max((np.int32(row[k]) * a + b) >> np.int32(8), np.int32(0)), most)
+            scaled = I16(np.right_shift(np.add(np.multiply(U16(row[k]), factor), part), U16(7)))
+            row[k] = np.minimum(np.maximum(np.add(scaled, whole), I16(0)), I16(white))
 
 
 @_jit
@@ -172,10 +236,10 @@ def blend(X: Bytes, partner: Ints, share: Ints, out: Bytes) -> None:
     """As `augment_reference.blend`."""
     for i in range(len(X)):
         a, b, mixed = X[i], X[partner[i]], out[i]
-        own = np.int32(share[i])
-        other = np.int32(256) - own
+        own, other = U16(share[i]), U16(256 - share[i])
         for k in range(len(a)):
-            mixed[k] = (np.int32(a[k]) * own + np.int32(b[k]) * other + np.int32(128)) >> np.int32(8)
+            total = np.add(np.multiply(U16(a[k]), own), np.multiply(U16(b[k]), other))
+            mixed[k] = np.right_shift(np.add(total, U16(128)), U16(8))
 
 
 @_jit
