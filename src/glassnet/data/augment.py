@@ -6,7 +6,6 @@ Everything works on stored bytes, a batch at a time, before the scaling.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from glassnet.data.dataset import ImageShape
 from glassnet.errors import InputError
 
-__all__ = ["Augmenter", "Mixed", "cutmix", "mixup"]
+__all__ = ["Augmenter", "Mixed", "Mixer", "cutmix", "mixup"]
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -124,7 +123,7 @@ class Augmenter:
 
 @dataclass(frozen=True)
 class Mixed:
-    """Images mixed with partners of the same batch.
+    """Images mixed with partners of the same batch; a feed mixes their targets and weights likewise.
 
     Parameters
     ----------
@@ -137,10 +136,62 @@ class Mixed:
     lam: npt.NDArray[np.float32]
     partner: npt.NDArray[np.int64]
 
-    def targets(self, Y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Targets (B, C) mixed as the images are: lam * Y + (1 - lam) * Y[partner]."""
-        lam = self.lam[:, None]
-        return np.asarray(lam * Y + (1 - lam) * Y[self.partner])
+
+@dataclass
+class Mixer:
+    """Mixes each image of a batch with another, by mixup or cutmix; the targets are mixed as the images are.
+
+    Where both are asked for, each batch is mixed by one of them, either as likely.
+
+    Parameters
+    ----------
+    image : shape of the images
+    mixup : alpha of `mixup`; 0 leaves it out
+    cutmix : alpha of `cutmix`; 0 leaves it out
+    first : what is done to each image before
+
+    Raises
+    ------
+    InputError
+        If an alpha is negative, or both are 0.
+
+    Examples
+    --------
+    >>> shape = ImageShape(2, 2, 1)
+    >>> mix = Mixer(shape, mixup=0.2, first=Augmenter(shape, flip=True, shift=0))
+    >>> X = np.array([[0, 0, 0, 0], [200, 200, 200, 200]], np.uint8)
+    >>> mixed = mix(X, np.random.default_rng(3))
+    >>> mixed.X.shape, mixed.partner.tolist()
+    ((2, 4), [1, 0])
+    """
+
+    image: ImageShape
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    first: Augmenter | None = None
+
+    def __post_init__(self) -> None:
+        for name, alpha in (("mixup", self.mixup), ("cutmix", self.cutmix)):
+            if not 0 <= alpha < float("inf"):
+                raise InputError(f"{name}={alpha} must be 0 (leave it out) or above")
+        if not (self.mixup or self.cutmix):
+            raise InputError("a Mixer needs mixup or cutmix above 0; without them use an Augmenter alone")
+
+    def __call__(self, X: Bytes, rng: np.random.Generator) -> Mixed:
+        """Mixed images, X unchanged.
+
+        Parameters
+        ----------
+        X : (B, n_features) uint8, channel planes
+        rng : a stream of its own: `seeds.stream(seed, "augment", step)`
+        """
+        _refuse(X, self.image.n_features)
+        if self.first is not None:
+            X = self.first(X, rng)
+        either = bool(self.mixup and self.cutmix) and rng.random() < 0.5
+        if either or not self.cutmix:
+            return mixup(X, rng, self.mixup)
+        return cutmix(X, rng, self.image, self.cutmix)
 
 
 def mixup(X: Bytes, rng: np.random.Generator, alpha: float = 0.2, out: Bytes | None = None) -> Mixed:

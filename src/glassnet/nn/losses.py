@@ -123,6 +123,9 @@ def _class_codes(y: Array, n_classes: int) -> Array:
 class SoftmaxCrossEntropy(Loss):
     """-log softmax(z)_y for one of C classes, from logits (stable).
 
+    `gradient` also takes shares (B, C) of the classes, as mixed rows have them, instead of codes (B,): the
+    loss is then the mean over the classes with these weights.
+
     Parameters
     ----------
     label_smoothing : s in [0, 1): the target becomes (1 - s) one_hot + s / C (Szegedy et al. 2016)
@@ -150,17 +153,18 @@ class SoftmaxCrossEntropy(Loss):
         return _class_codes(y, n_outputs)
 
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        if self.focal == 0:
+        if y.ndim == 1 and self.focal == 0:
             return float(kernels.softmax_cross_entropy(Z, y, w, self.label_smoothing, scale, dZ))
-        rows = np.arange(len(Z))
-        P = self.link(Z)  # (B, C)
-        p = np.maximum(P[rows, y], np.finfo(Z.dtype).tiny)  # (B,)
-        # loss = -(1-p)^g log p and dp/dz_j = p ([j = y] - p_j), so d loss/dz_j = k (p_j - [j = y])
-        k = _focal_factor(p, self.focal)
-        np.copyto(dZ, P)
-        dZ[rows, y] -= 1.0
-        dZ *= (k * w * scale)[:, None]
-        return float(np.sum(-((1 - p) ** self.focal) * np.log(p) * w) * scale)
+        shares = y if y.ndim == 2 else y[:, None] == np.arange(Z.shape[1])
+        T = (1 - self.label_smoothing) * shares + self.label_smoothing / Z.shape[1]  # (B, C)
+        log_p = Z - Z.max(axis=1, keepdims=True)
+        log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+        P = np.maximum(np.exp(log_p), np.finfo(Z.dtype).tiny)
+        # loss_k = -(1-p_k)^g log p_k, dp_k/dz_j = p_k ([j = k] - p_j): d loss_k/dz_j = f_k (p_j - [j = k])
+        K = T * _focal_factor(P, self.focal)
+        column = _column(w, scale)
+        np.multiply(P * K.sum(axis=1, keepdims=True) - K, column, out=dZ)
+        return float(np.sum(-T * (1 - P) ** self.focal * log_p * column))
 
     def link(self, Z: Array) -> Array:
         """softmax(Z): (n, C) logits to probabilities that sum to 1."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
+from glassnet.data.augment import Mixed
 from glassnet.errors import InputError
 from glassnet.nn.losses import ONE
 from glassnet.nn.network import Network
@@ -17,8 +18,8 @@ __all__ = ["AffineScaling", "Augment", "Feed"]
 
 Array = npt.NDArray[Any]
 _COMPILED_FOR = "?bhilqBHILQfd"  # type codes that the compiled kernels read; others are converted batch-wise
-#: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead
-Augment = Callable[[Array, np.random.Generator], Array]
+#: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead, perhaps mixed
+Augment = Callable[[Array, np.random.Generator], Array | Mixed]
 
 
 class AffineScaling(Protocol):
@@ -41,7 +42,8 @@ class Feed:
     y : targets as the network's loss takes them: class codes (n,), one-hot (n, C), or values
     sample_weight : (n,) non-negative weights, or None
     scaling : applied to the rows of each batch; None for data that is ready
-    augment : changes the stored rows of each batch before the scaling (training only)
+    augment : changes the stored rows of each batch before the scaling (training only); one that returns
+        `Mixed` rows has their targets and weights mixed likewise
     rows : (m,) the row numbers that take part; None for all
 
     Raises
@@ -77,7 +79,8 @@ class Feed:
         odd = self.X.dtype.char not in _COMPILED_FOR or not self.X.dtype.isnative
         self.indirect = self.sparse or odd
         self.ready = scaling is None and augment is None and not self.sparse and self.X.dtype == network.dtype
-        self.dtype, self.n_inputs, self.made_for = network.dtype, network.n_inputs, _form(network)
+        self.dtype, self.made_for = network.dtype, _form(network)
+        self.n_inputs, self.n_outputs = network.n_inputs, network.n_outputs
         self._buffer = np.empty((0, self.n_inputs), self.dtype)
 
     def __len__(self) -> int:
@@ -101,22 +104,41 @@ class Feed:
     def take(self, rows: Array, rng: np.random.Generator | None = None) -> tuple[Array, Array, Array]:
         """X, y and weights of these rows, ready for the network; X is valid until the next call.
 
-        `rng` draws the augmentation; None leaves it out (evaluation).
+        `rng` draws the augmentation; None leaves it out (evaluation). Mixed class codes (B,) come back as
+        shares (B, C).
         """
         if len(self._buffer) < len(rows):
             self._buffer = np.empty((len(rows), self.n_inputs), self.dtype)
         X = self._buffer[: len(rows)]  # (B, I)
-        stored, which = self.X, rows
+        stored, which, mixed = self.X, rows, None
         if self.indirect or (self.augment is not None and rng is not None):
             stored = self.X[rows].toarray() if self.sparse else self.X[rows]
             stored = stored.astype(self.dtype) if self.indirect else stored
             which = np.arange(len(rows))
             if self.augment is not None and rng is not None:
-                stored = self.augment(stored, rng)
+                changed = self.augment(stored, rng)
+                mixed = changed if isinstance(changed, Mixed) else None
+                stored = changed.X if isinstance(changed, Mixed) else changed
                 if stored.shape != (len(rows), self.n_inputs):
                     raise InputError(f"augment must keep the shape {X.shape}: it gave {stored.shape}")
         kernels.gather(stored, which, self.scale, self.shift, X)
-        return X, self.y[rows], self.w[rows] if self.weighted else self.w
+        y, w = self.y[rows], self.w[rows] if self.weighted else self.w
+        return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
+
+    def _mixed(self, y: Array, w: Array, mixed: Mixed) -> tuple[Array, Array]:
+        """Targets and weights of mixed rows, which teach lam w loss(y) + (1 - lam) w' loss(y') of partners.
+
+        Every cross-entropy is linear in its target, so one target of the mean and one weight of the sum give
+        exactly that; the squared error gives it but for a constant, with the same gradient.
+        """
+        each, lam = np.broadcast_to(w, len(y)), mixed.lam.astype(self.dtype)
+        own, other = lam * each, (1 - lam) * each[mixed.partner]  # (B,)
+        weight = own + other
+        share = np.divide(own, weight, out=np.ones_like(weight), where=weight > 0)[:, None]  # (B, 1)
+        if y.ndim == 1:
+            codes, y = y, np.zeros((len(y), self.n_outputs), self.dtype)  # (B, C)
+            y[np.arange(len(y)), codes] = 1
+        return share * y + (1 - share) * y[mixed.partner], weight if self.weighted else self.w
 
     def stretch(self, start: int, stop: int) -> tuple[Array, Array, Array]:
         """Rows number `start` to `stop` of this feed in their own order, without a copy where possible."""

@@ -22,7 +22,7 @@ from glassnet.train.callbacks import Callback, Run
 from glassnet.train.feed import Feed
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
-from glassnet.train.measure import checked_metrics, evaluate, measured_outputs, metric
+from glassnet.train.measure import checked_metrics, evaluate, measured, metric
 from glassnet.train.treatments import Treatment
 
 __all__ = ["batch_gradient", "fit"]
@@ -187,7 +187,7 @@ def batch_gradient(
         if not whole:
             total = network.grad.copy() if part.start == 0 else np.add(total, network.grad, out=total)
         for name in hits:
-            hits[name] += metric(name)(measured_outputs(network, network.outputs), y)
+            hits[name] += metric(name)(*measured(network, network.outputs, y))
     if not whole:
         network.grad[:] = total
     return loss

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.errors import InputError, unknown_name
+from glassnet.nn.losses import SoftmaxCrossEntropy
 from glassnet.nn.network import Network
 from glassnet.train.feed import Feed
 
@@ -18,7 +19,7 @@ __all__ = [
     "accuracy",
     "checked_metrics",
     "evaluate",
-    "measured_outputs",
+    "measured",
     "metric",
     "outputs",
 ]
@@ -78,9 +79,13 @@ def checked_metrics(network: Network, names: Sequence[str] | None) -> tuple[str,
     return tuple(names)
 
 
-def measured_outputs(network: Network, Z: Array) -> Array:
-    """What metrics are given: logits of classes (they decide as the probabilities do), else the values."""
-    return Z if network.loss.classifies else network.loss.link(Z)
+def measured(network: Network, Z: Array, y: Array) -> tuple[Array, Array]:
+    """What metrics are given: logits of classes (they decide as the probabilities do), else the values.
+
+    Of the targets of mixed classes the one with the largest share.
+    """
+    mixed = y.ndim == 2 and isinstance(network.loss, SoftmaxCrossEntropy)
+    return Z if network.loss.classifies else network.loss.link(Z), y.argmax(axis=1) if mixed else y
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a network that diverged says so by numbers, not by warnings
@@ -103,6 +108,6 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
         X, y, w = feed.stretch(where.start, where.stop)
         Z = network.forward(X)
         for name in metrics:
-            sums[name] += metric(name)(measured_outputs(network, Z), y)
+            sums[name] += metric(name)(*measured(network, Z, y))
         loss += network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here
     return {"loss": loss} | {name: value / len(feed) for name, value in sums.items()}

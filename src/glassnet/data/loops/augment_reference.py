@@ -76,7 +76,7 @@ def cut(
 
 
 def adjust(X: Bytes, gain: Ints, offset: Ints, white: int) -> None:
-    """x becomes (x * gain + offset) / 128, cut to 0..white; in place; gain at most 256, so at most doubled."""
+    """x becomes (x * gain + offset) / 128, cut to 0..white; in place; gain is at most 256."""
     values = (X.astype(np.int64) * gain[:, None] + offset[:, None]) >> 7
     X[...] = np.clip(values, 0, white)
 
