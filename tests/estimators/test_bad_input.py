@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 
-from glassnet import InputError, MLPClassifier, MLPRegressor
+from glassnet import InputError, MLPClassifier, MLPRegressor, nn
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -35,6 +35,9 @@ def message_of(action) -> str:
         ("fit", ([["a", "b"]] * 3, [0, 1, 0])),
         ("fit", (X[:0], Y[:0])),
         ("fit", (X, np.full(150, np.nan))),
+        ("fit", (X, np.r_[np.inf, np.ones(149)])),
+        ("fit", (X, Y, np.zeros(150))),
+        ("fit", (X, Y, np.full(150, np.inf))),
         ("fit", (X, Y, np.ones(3))),
         ("fit", (X, Y, np.full(150, np.nan))),
         ("predict", (X[:, :2],)),
@@ -97,6 +100,25 @@ def test_validation_rows_that_do_not_fit() -> None:
         two.fit(X[:100], Y[:100], **held)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_a_score_that_a_class_without_validation_rows_makes_undefined() -> None:
+    held = {"X_val": X[:60], "y_val": Y[:60]}  # none of class 2
+    with pytest.raises(
+        InputError, match=r"val_roc_auc_ovr cannot be computed .*which have none of: 2: N"
+    ):
+        MLPClassifier((5,), monitor="val_roc_auc_ovr").fit(X, Y, **held)
+    held = {"X_val": X[:30], "y_val": Y[:30]}  # of class 0 only
+    with pytest.raises(InputError, match=r"val_roc_auc is not a number .*which have none of: 1: give other"):
+        MLPClassifier((5,), monitor="val_roc_auc").fit(X[:100], Y[:100], **held)
+
+
+def test_lbfgs_says_that_it_holds_nothing_out() -> None:
+    for settings in ({"monitor": "val_loss"}, {"temperature_scaling": True}):
+        clf = MLPClassifier((5,), solver="lbfgs", early_stopping=True, max_iter=2, **settings)
+        with pytest.raises(InputError, match="give X_val and y_val"):
+            clf.fit(X, Y)
+
+
 def test_weights_that_teach_nothing() -> None:
     for kind in (MLPClassifier, MLPRegressor):
         with pytest.raises(ValueError, match=r"weights?.*zero"):
@@ -120,6 +142,10 @@ def test_little_or_dull_data_is_learned_from_all_the_same() -> None:
     assert one.fit([[1.0, 2.0]], [3.0]).predict([[1.0, 2.0]])[0] == pytest.approx(3.0, abs=0.1)
     same = MLPClassifier((3,), max_iter=5, random_state=0).fit(np.ones((20, 2)), [0, 1] * 10)
     assert np.isfinite(same.predict_proba(np.ones((1, 2)))).all()
+    for normalization in ("batch", "layer", "rms"):
+        dull = MLPClassifier((3,), normalization=normalization, max_iter=5, random_state=0)
+        assert np.isfinite(dull.fit(np.ones((20, 2)), [0, 1] * 10).predict_proba(np.ones((1, 2)))).all()
+        assert np.isfinite(dull.fit(X[:1], Y[:1]).predict_proba(X)).all()
     single = MLPClassifier((3,), max_iter=5, random_state=0).fit(X, ["only"] * 150)
     assert set(single.predict(X)) == {"only"}
     assert single.predict_proba(X).shape == (150, 2)
@@ -142,6 +168,10 @@ def test_little_or_dull_data_is_learned_from_all_the_same() -> None:
         ({"hidden_layer_sizes": (5, 0)}, r"hidden_layer_sizes must be > 0, got \[5, 0\]"),
         ({"dropout": [0.1, 0.2]}, "dropout has 2 entries for 1 hidden layers"),
         ({"activation": [np.sum]}, "activation 'sum' must keep the shape"),
+        ({"dropout": ["a"]}, r"dropout must be a number in \[0, 1\) for each hidden layer, not 'a'"),
+        ({"dropout": [1.5]}, r"dropout must be a number in \[0, 1\) for each hidden layer, not 1.5"),
+        ({"callbacks": [3]}, "callbacks are Callbacks or functions of the Run, not 3"),
+        ({"solver": nn.AdamW(lr=0.1), "weight_decay": 0.1}, "brings its own weight_decay"),
     ],
     ids=str,
 )

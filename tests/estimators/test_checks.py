@@ -19,6 +19,19 @@ DROP_IN = [
     # alpha: with exploding logits the checks expect log(0) = -inf where ours is exact
     MLPClassifier(solver="lbfgs", alpha=0.1),
     MLPClassifier(n_ensemble=2, hidden_layer_sizes=(20,), max_iter=60),
+    MLPRegressor(solver="lbfgs"),
+    MLPClassifier(solver="sgd", early_stopping=True, validation_fraction=0.2, learning_rate_init=0.1),
+    MLPClassifier(
+        (20, 10),
+        "selu",
+        solver="adamw",
+        normalization="layer",
+        clip_norm=1.0,
+        label_smoothing=0.05,
+        learning_rate_init=0.01,
+        max_iter=60,
+        random_state=0,
+    ),
     MLPRegressor("huber", (30,), ["gelu"], solver="nadam", learning_rate_init=0.01, schedule="cosine"),
 ]
 BEYOND = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,7 +11,7 @@ from scipy.special import expit, log_softmax
 from sklearn.datasets import load_digits, make_classification, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 
-from glassnet import MLPClassifier, MLPRegressor
+from glassnet import MLPClassifier, MLPRegressor, Progress
 
 X, Y = load_digits(n_class=4, return_X_y=True)
 X = X / 16.0
@@ -81,3 +83,47 @@ def test_members_go_on_with_warm_start_and_partial_fit() -> None:
         by_parts.partial_fit(X, Y, classes=range(4))
     at_once = MLPClassifier((5,), n_ensemble=2, max_iter=3, random_state=0).fit(X, Y)
     assert_array_equal(by_parts.predict_proba(X), at_once.predict_proba(X))
+
+
+@quiet
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_one_network_and_several_leave_nothing_behind_of_each_other(kind: type) -> None:
+    settings = {"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0}
+    switched = kind(n_ensemble=2, **settings).fit(X, Y)
+    assert switched.out_activation_ == kind(**settings).fit(X, Y).out_activation_
+    switched.set_params(n_ensemble=1).fit(X, Y)
+    assert not hasattr(switched, "estimators_")
+    assert_array_equal(switched.predict(X), kind(**settings).fit(X, Y).predict(X))
+    switched.set_params(n_ensemble=2).fit(X, Y)
+    assert not hasattr(switched, "coefs_")
+    assert_array_equal(switched.predict(X), kind(n_ensemble=2, **settings).fit(X, Y).predict(X))
+    switched.set_params(n_ensemble=1, warm_start=True).fit(X, Y)  # there is no network to go on with
+    assert len(switched.loss_curve_) == 3
+
+
+@quiet
+def test_members_may_be_trained_in_other_processes() -> None:
+    here = os.getpid()
+    settings = {"n_ensemble": 2, "max_iter": 5, "callbacks": [lambda run: os.getpid() != here]}
+    assert [m.n_iter_ for m in MLPClassifier((5,), **settings).fit(X, Y).estimators_] == [5, 5]
+    assert [m.n_iter_ for m in MLPClassifier((5,), n_jobs=2, **settings).fit(X, Y).estimators_] == [1, 1]
+
+
+@quiet
+def test_progress_is_told_of_every_member() -> None:
+    class Notes(Progress):
+        def __init__(self) -> None:
+            self.told: list[object] = []
+
+        def begin(self, task: str, total: int | None = None) -> None:
+            self.told.append((task, total))
+
+        def advance(self, steps: int = 1, note: str = "") -> None:
+            self.told.append(note.split()[0])
+
+        def end(self) -> None:
+            self.told.append("end")
+
+    notes = Notes()
+    MLPRegressor(hidden_layer_sizes=(5,), n_ensemble=3, max_iter=2, progress=notes).fit(X, Y)
+    assert notes.told == [("MLPRegressor", 3), "loss", "loss", "loss", "end"]

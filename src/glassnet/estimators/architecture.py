@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,15 @@ def _one_for_each_layer(name: str, spec: Any, n: int) -> list[Any]:
     return list(spec)
 
 
+def _rates(spec: Any, n: int) -> list[float]:
+    """The dropout rate of every hidden layer."""
+    rates = _one_for_each_layer("dropout", spec, n)
+    for rate in rates:
+        if not isinstance(rate, Real) or not 0 <= rate < 1:
+            raise InputError(f"dropout must be a number in [0, 1) for each hidden layer, not {rate!r}")
+    return rates
+
+
 def _activation(spec: Any) -> Activation:
     return activation("sigmoid" if isinstance(spec, str) and spec == "logistic" else spec)
 
@@ -74,7 +84,7 @@ def build_network(
     hidden = widths(estimator.hidden_layer_sizes)
     specs = _one_for_each_layer("activation", estimator.activation, len(hidden))
     activations = [_activation(spec) for spec in specs]
-    rates = _one_for_each_layer("dropout", estimator.dropout, len(hidden))
+    rates = _rates(estimator.dropout, len(hidden))
     norm = NORMALIZATIONS[estimator.normalization] if estimator.normalization is not None else None
     layers: list[Layer] = []
     for units, f, rate in zip(hidden, activations, rates, strict=True):

@@ -30,6 +30,7 @@ from glassnet.estimators.solvers import SOLVERS
 from glassnet.estimators.training import train
 from glassnet.nn import ACTIVATIONS, INITIALIZERS, SCHEDULES, Activation, Loss, Network, Optimizer
 from glassnet.progress import Progress
+from glassnet.train import Callback
 
 __all__ = ["STORED", "BaseMLP", "Role"]
 
@@ -119,7 +120,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _is_first(self, incremental: bool) -> bool:
         """Whether a fit begins from nothing."""
-        known = hasattr(self, "coefs_") or hasattr(self, "estimators_")
+        known = hasattr(self, "estimators_" if self.n_ensemble > 1 else "coefs_")
         return not known or (not self.warm_start and not incremental)
 
     def _fit(
@@ -170,6 +171,13 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                     f"solver='lbfgs' needs the same loss at every call, so it cannot work with {name}: "
                     "choose another solver, e.g. 'adam'"
                 )
+        for callback in self.callbacks or ():
+            if not (isinstance(callback, Callback) or callable(callback)):
+                raise InputError(f"callbacks are Callbacks or functions of the Run, not {callback!r}")
+        if isinstance(self.solver, Optimizer) and self.weight_decay is not None:
+            raise InputError(
+                f"solver={self.solver!r} brings its own weight_decay: give it there, or name the solver"
+            )
         if incremental and self.ema is not None:
             raise InputError("partial_fit cannot average weights that are still to be trained: set ema=None")
 
@@ -220,8 +228,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             self._lock, self._structure, self.network_ = threading.RLock(), wanted, network
             if first:
                 self._show_weights()
-            self.__dict__.pop("_progressed", None)
-            self.__dict__.pop("_kept", None)
+            for name in ("_progressed", "_kept", "estimators_"):
+                self.__dict__.pop(name, None)
         self.network_.loss = loss
         nothing_yet: dict[str, Any] = {
             "loss_curve_": [], "history_": {}, "t_": 0, "n_iter_": 0, "best_loss_": None,

@@ -29,6 +29,7 @@ from glassnet.estimators.decision import (
 )
 from glassnet.estimators.labels import class_weights, refuse_other_labels
 from glassnet.estimators.rows import Rows
+from glassnet.estimators.training import how_to_hold_out
 from glassnet.nn import Activation, Loss, Optimizer, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from glassnet.progress import Progress
 from glassnet.train import Callback, Run
@@ -85,7 +86,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         ("val_f1_macro"), or a scorer; the best weights are restored
     patience : epochs without improvement of `monitor` (None: "val_loss", or "loss") before training stops
     callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
-    time_limit : seconds after which training ends, at the end of an epoch
+    time_limit : seconds after which training (of each network) ends, at the end of an epoch
     ema : float in (0, 1), decay of an average of the weights that takes their place
     threshold : for two classes, the probability from which on the second is predicted: a number, or "f1" for
         the best F1 on the validation rows
@@ -298,7 +299,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if self.temperature_scaling or self.threshold == "f1":
             name = "temperature_scaling" if self.temperature_scaling else "threshold='f1'"
             if held is None:
-                raise InputError(f"{name} needs validation rows: early_stopping, or X_val and y_val")
+                raise InputError(f"{name} needs validation rows: {how_to_hold_out(self)}")
             X, _, weight = held.chosen()
             target = held.target if held.which is None else held.target[held.which]
             if self.temperature_scaling:

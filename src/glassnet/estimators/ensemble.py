@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from glassnet.estimators.rows import Rows, hold_out
+from glassnet.estimators.training import progress_of
+from glassnet.progress import Progress
 
 __all__ = ["fit_members"]
 
@@ -12,6 +14,12 @@ __all__ = ["fit_members"]
 OF_THE_WHOLE = {
     "n_ensemble": 1, "n_jobs": None, "progress": None, "threshold": None, "temperature_scaling": False,
 }  # fmt: skip
+#: what the whole has only while it is one network
+OF_ONE_NETWORK = (
+    "network_", "coefs_", "intercepts_", "loss_curve_", "history_", "best_loss_", "validation_scores_",
+    "best_validation_score_", "_lock", "_structure", "_progressed", "_kept", "_no_improvement_count",
+    "_optimizer",
+)  # fmt: skip
 LEARNED_FROM_DATA = (
     "classes_",
     "_label_binarizer",
@@ -40,6 +48,8 @@ def fit_members(
     from sklearn.base import clone
     from sklearn.utils.parallel import Parallel, delayed
 
+    for name in OF_ONE_NETWORK:
+        vars(whole).pop(name, None)
     rng = whole._draw_generator(incremental)
     if first or len(getattr(whole, "estimators_", [])) != whole.n_ensemble:
         seeds = rng.randint(2**31 - 1, size=whole.n_ensemble)
@@ -54,9 +64,16 @@ def fit_members(
     for member in members:
         vars(member).update(learned)
         member._before_training()
-    done = Parallel(n_jobs=whole.n_jobs)(
-        delayed(_fit_member)(member, rows, held, first, incremental) for member in members
-    )
+    tasks = [delayed(_fit_member)(member, rows, held, first, incremental) for member in members]
+    progress = progress_of(whole.progress) or Progress()
+    progress.begin(type(whole).__name__, len(members))
+    done = []
+    try:
+        for member, exhausted in Parallel(n_jobs=whole.n_jobs, return_as="generator")(tasks):
+            done.append((member, exhausted))
+            progress.advance(1, f"loss {member.loss_:.3f}")
+    finally:
+        progress.end()
     whole.estimators_ = [member for member, _ in done]
     first_member = whole.estimators_[0]
     whole.n_iter_ = max(member.n_iter_ for member in whole.estimators_)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from glassnet.errors import InputError
 
-__all__ = ["class_weights", "refuse_other_labels"]
+__all__ = ["absent_classes", "class_weights", "refuse_other_labels"]
 
 Array = npt.NDArray[Any]
 
@@ -55,3 +55,15 @@ def refuse_other_labels(now: Array, classes: Array, warm_start: bool) -> None:
         raise ValueError(
             f"`y` has classes not in `self.classes_`. `self.classes_` has {classes}. 'y' has {now}."
         )
+
+
+def absent_classes(classes: Array | None, y: Array) -> str:
+    """What to say of classes without any of these rows; "" if there are none, or no classes.
+
+    >>> absent_classes(np.array(["cat", "dog"]), np.array(["dog", "dog"]))
+    ', which have none of: cat'
+    """
+    if classes is None or y.ndim > 1:
+        return ""
+    absent = np.setdiff1d(classes, y)
+    return f", which have none of: {', '.join(map(str, absent))}" if len(absent) else ""

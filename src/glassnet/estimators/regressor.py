@@ -17,7 +17,7 @@ from sklearn.utils.validation import validate_data
 from glassnet.estimators.base import STORED, BaseMLP, Role
 from glassnet.estimators.losses import REGRESSION_LOSSES, regression_loss
 from glassnet.estimators.rows import Rows
-from glassnet.nn import Activation, Loss, Optimizer
+from glassnet.nn import Activation, Loss, Optimizer, Poisson
 from glassnet.progress import Progress
 from glassnet.train import Callback, Run
 
@@ -74,7 +74,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         ("val_f1_macro"), or a scorer; the best weights are restored
     patience : epochs without improvement of `monitor` (None: "val_loss", or "loss") before training stops
     callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
-    time_limit : seconds after which training ends, at the end of an epoch
+    time_limit : seconds after which training (of each network) ends, at the end of an epoch
     ema : float in (0, 1), decay of an average of the weights that takes their place
     n_ensemble : number of networks whose mean is the prediction
     n_jobs : how many of them are trained at a time
@@ -209,7 +209,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return Rows(X, y, y.reshape(len(y), -1), weight)
 
     def _loss(self, rows: Rows) -> Loss:
-        self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
         return regression_loss(self.loss, self.quantile, self.huber_delta, lbfgs=self.solver == "lbfgs")
 
     def _stratify(self, rows: Rows) -> Array | None:
@@ -225,7 +224,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         return float(r2_score(target, predicted, sample_weight=weight))
 
     def _before_training(self) -> None:
-        """Nothing to set."""
+        poisson = self.loss == "poisson" or isinstance(self.loss, Poisson)
+        self.out_activation_ = "exp" if poisson else "identity"
 
     def _after_training(self, held: Rows | None) -> None:
         """Nothing is left to choose."""

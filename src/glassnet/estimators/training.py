@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.errors import InputError, unknown_name
+from glassnet.estimators.labels import absent_classes
 from glassnet.estimators.losses import reported_share
 from glassnet.estimators.rows import Rows
 from glassnet.estimators.solvers import make_solver
@@ -35,7 +36,7 @@ from glassnet.train import (
 )
 from glassnet.train.treatments import Treatment
 
-__all__ = ["Progressed", "train"]
+__all__ = ["Progressed", "how_to_hold_out", "progress_of", "train"]
 
 Array = npt.NDArray[Any]
 MEASURED = ("val_loss", "val_accuracy", "val_score")
@@ -66,7 +67,7 @@ def train(
     callbacks: list[Callback] = [average] if average is not None else []
     callbacks += [watch, rule, *([TimeLimit(e.time_limit)] if e.time_limit is not None else [])]
     callbacks += [c if isinstance(c, Callback) else CalledEachEpoch(c) for c in e.callbacks or ()]
-    progress = _progress(e.progress)
+    progress = progress_of(e.progress)
     if progress is not None:
         callbacks.append(Report(progress, type(e).__name__))
     metrics = ("accuracy",) if network.loss.classifies and (held or rule.monitor == "accuracy") else ()
@@ -117,7 +118,8 @@ def _schedule(spec: Any) -> Schedule:
     return schedule("constant" if spec is None else spec)
 
 
-def _progress(spec: bool | Progress | None) -> Progress | None:
+def progress_of(spec: bool | Progress | None) -> Progress | None:
+    """What an estimator's parameter `progress` asks for: a bar, a Progress, or nothing."""
     if spec is True:
         from glassnet.bar import Bar
 
@@ -131,9 +133,7 @@ def _stopping_rule(e: Any, n_rows: int, held: Rows | None, incremental: bool) ->
     if explicit:
         monitor = _monitored_name(e.monitor) or ("val_loss" if held is not None else "loss")
         if monitor.startswith("val_") and held is None:
-            raise InputError(
-                f"monitor={monitor!r} needs validation rows: give X_val, y_val or early_stopping"
-            )
+            raise InputError(f"monitor={monitor!r} needs validation rows: {how_to_hold_out(e)}")
     else:
         monitor = "val_score" if early else "loss"
     patience = e.n_iter_no_change if e.patience is None else e.patience
@@ -148,6 +148,13 @@ def _stopping_rule(e: Any, n_rows: int, held: Rows | None, incremental: bool) ->
         rate_rule=e.learning_rate, power_t=e.power_t, verbose=bool(e.verbose), show_score=early,
         one_epoch=incremental,
     )  # fmt: skip
+
+
+def how_to_hold_out(e: Any) -> str:
+    """What gives an estimator the validation rows that it lacks."""
+    if e.solver == "lbfgs":
+        return "give X_val and y_val (with solver='lbfgs', early_stopping holds nothing out)"
+    return "set early_stopping=True, or give X_val and y_val"
 
 
 def _monitored_name(monitor: Any) -> str | None:
@@ -183,7 +190,18 @@ def _scorers(e: Any, monitor: str, held: Rows | None) -> dict[str, Callable[[], 
             raise unknown_name("quantity to monitor", monitor, known)
         scorer = get_scorer(name)
     X, y, _ = held.chosen()
-    return {monitor: lambda: scorer(e, X, y)}
+    where = f"on the validation rows{absent_classes(getattr(e, 'classes_', None), y)}"
+
+    def score() -> float:
+        try:
+            value = float(scorer(e, X, y))
+        except ValueError as error:
+            raise InputError(f"{monitor} cannot be computed {where}: {error}") from error
+        if math.isnan(value):
+            raise InputError(f"{monitor} is not a number {where}: give other rows or watch something else")
+        return value
+
+    return {monitor: score}
 
 
 def _remember(

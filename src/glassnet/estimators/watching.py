@@ -107,7 +107,8 @@ class Watch(Callback):
         if network.loss.classifies:
             found["val_accuracy"] = accuracy(Z, y) / len(y)
         found["val_score"] = self.score(Z, y)
-        return found | {name: float(scorer()) for name, scorer in self.scorers.items()}
+        finite = np.isfinite(Z).all()  # else no scorer of scikit-learn's would take the predictions
+        return found | {name: scorer() if finite else math.nan for name, scorer in self.scorers.items()}
 
     def on_end(self, run: Run) -> None:
         if self.keep is not None and self.keep.best_epoch:
