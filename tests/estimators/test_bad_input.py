@@ -103,9 +103,7 @@ def test_validation_rows_that_do_not_fit() -> None:
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_a_score_that_a_class_without_validation_rows_makes_undefined() -> None:
     held = {"X_val": X[:60], "y_val": Y[:60]}  # none of class 2
-    with pytest.raises(
-        InputError, match=r"val_roc_auc_ovr cannot be computed .*which have none of: 2: N"
-    ):
+    with pytest.raises(InputError, match=r"val_roc_auc_ovr cannot be computed .*which have none of: 2: N"):
         MLPClassifier((5,), monitor="val_roc_auc_ovr").fit(X, Y, **held)
     held = {"X_val": X[:30], "y_val": Y[:30]}  # of class 0 only
     with pytest.raises(InputError, match=r"val_roc_auc is not a number .*which have none of: 1: give other"):

@@ -20,7 +20,7 @@ DROP_IN = [
     MLPClassifier(solver="lbfgs", alpha=0.1),
     MLPClassifier(n_ensemble=2, hidden_layer_sizes=(20,), max_iter=60),
     MLPRegressor(solver="lbfgs"),
-    MLPClassifier(solver="sgd", early_stopping=True, validation_fraction=0.2, learning_rate_init=0.1),
+    MLPClassifier(solver="sgd", learning_rate="adaptive", learning_rate_init=0.1, max_iter=60),
     MLPClassifier(
         (20, 10),
         "selu",

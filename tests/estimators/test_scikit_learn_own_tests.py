@@ -37,7 +37,7 @@ globals().update(
     {name: test for name, test in vars(OWN).items() if name.startswith("test_") and name not in PRIVATE}
 )
 # scikit-learn's tests are not written for warnings as errors
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = pytest.mark.filterwarnings("default", "ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @pytest.fixture

@@ -65,6 +65,21 @@ def test_comparisons_name_runs_of_their_part(study) -> None:
         assert comparison.limits
 
 
+def test_settings_and_summary_are_for_people(study) -> None:
+    two, four = study.parts[1], study.parts[3]
+    assert two.runs[0].settings | {"seed": 0} == {
+        "layers": "192 → 6 sigmoid → 1 sigmoid", "first weights": "N(0, √(2/inputs)), N(0, √(1/inputs))",
+        "loss": "cross-entropy", "optimizer": "SGD, learning rate 0.1", "batch size": "160 (all)",
+        "epochs": 3, "parameters": 1165, "seed": 0,
+    }  # fmt: skip
+    assert four.runs[0].settings["layers"] == "192 → 8 relu → 4 softmax"
+    assert four.runs[2].settings["optimizer"] == "Momentum, learning rate 0.01, momentum 0.9"
+    assert "200 rows of coloured: 160 to train, 20 to watch" in study.summary
+    assert "Telling a from the rest: average precision" in study.summary
+    assert f"{study.parts[2].scores.accuracy:.1%} right in part 3 (6 sigmoid units, softmax)" in study.summary
+    assert "always saying the largest class: 25.0%." in study.summary
+
+
 def test_other_data_has_no_coursework_figures_and_the_first_class_is_the_positive_one(study) -> None:
     assert not any(part.references for part in study.parts)
     assert "a or not" in study.parts[0].title
@@ -76,11 +91,23 @@ def test_cifar_gets_the_coursework_figures_and_its_flawed_rule_is_shown() -> Non
     one, three, four = study.parts
     assert study.data.class_names == CIFAR10
     assert "airplane" in one.title
-    assert [r.theirs for r in one.references] == [0.219, 0.219]
+    theirs = {r.figure: round(r.theirs, 3) for r in one.references}
+    assert theirs == {
+        "precision at 0.5": 0.521, "recall at 0.5": 0.139, "F1 at 0.5": 0.219, "accuracy at 0.5": 0.904,
+        "recall at the chosen threshold": 0.139, "F1 at the chosen threshold": 0.219,
+    }  # fmt: skip
+    assert one.references[2].ours == one.binary.decisions[0].scores.f1[1]
+    assert one.references[5].ours == one.binary.decisions[1].scores.f1[1]
     flawed = next(r for r in three.references if "their rule" in r.figure)
     assert flawed.theirs == 0.20
     assert flawed.ours == pytest.approx(0.1)  # no probability passes 0.5 yet: everything is class 0
-    assert len(four.references) == 2 * len(PART_4)
+    assert len(four.references) == 4 * len(PART_4)
+    ends = {
+        f"{run.label}: {name}": run.history[key][-1]
+        for run in four.runs
+        for name, key in (("training loss", "loss"), ("validation accuracy", "val_accuracy"))
+    }
+    assert {r.figure: r.ours for r in four.references if r.figure in ends} == ends
     assert all(r.why.endswith(".") for part in study.parts for r in part.references)
 
 

@@ -119,7 +119,7 @@ def test_the_tables_say_what_the_study_says(page, study):
         figure(decided.scores.precision[1]), figure(decided.scores.recall[1]), figure(decided.scores.f1[1]),
         figure(decided.scores.balanced_accuracy), figure(decided.scores.accuracy),
     ]  # fmt: skip
-    assert seen.row("Average precision")[1:] == [
+    assert seen.row("Average precision (area under the curve)")[1:] == [
         figure(one.binary.average_precision), figure(one.binary.prevalence),
     ]  # fmt: skip
     cat = next(r for r in seen.rows if r[0] == "cat" and len(r) == 5)

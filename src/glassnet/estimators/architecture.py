@@ -57,7 +57,7 @@ def _rates(spec: Any, n: int) -> list[float]:
     """The dropout rate of every hidden layer."""
     rates = _one_for_each_layer("dropout", spec, n)
     for rate in rates:
-        if not isinstance(rate, Real) or not 0 <= rate < 1:
+        if not (isinstance(rate, Real) and 0 <= float(rate) < 1):
             raise InputError(f"dropout must be a number in [0, 1) for each hidden layer, not {rate!r}")
     return rates
 

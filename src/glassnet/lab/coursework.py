@@ -19,9 +19,15 @@ from glassnet.evaluate import best_f1_threshold, binary_scores, class_scores
 from glassnet.lab.environment import environment
 from glassnet.lab.look import summarise
 from glassnet.lab.parallel import Job, Trained, train_all
-from glassnet.lab.references import CIFAR10, part_4_references
+from glassnet.lab.references import (
+    CIFAR10,
+    LastEpoch,
+    binary_references,
+    part_3_references,
+    part_4_references,
+)
 from glassnet.lab.results import Comparison, DataSummary, Part, Reference, Run, Study
-from glassnet.lab.stories import LIMITS, STORIES, TITLES
+from glassnet.lab.stories import LIMITS, STORIES, TITLES, settings_words, summary_words
 from glassnet.nn import SGD, Adam, Dense, Momentum, Optimizer
 from glassnet.progress import Progress
 from glassnet.train import Feed, outputs
@@ -122,7 +128,7 @@ def run_plan(
         finished
     )
     return Study(
-        title=plan.title, summary=_summary(dataset, rows, shown, interrupted), data=data, parts=shown,
+        title=plan.title, summary=summary_words(dataset, rows, shown, interrupted), data=data, parts=shown,
         environment=environment(seed=seed, command=command), seconds=time.perf_counter() - started,
         interrupted=interrupted,
     )  # fmt: skip
@@ -226,17 +232,8 @@ class _Work:
         job = t.job
         return Run(
             label=job.label,
-            settings={
-                "layers": " → ".join(
-                    [str(self.dataset.n_features), *(f"{lay.units} {lay.f.name}" for lay in job.layers
-                                                     if isinstance(lay, Dense))]
-                ),
-                "initialisation": ", ".join(
-                    str(lay.init) for lay in job.layers if isinstance(lay, Dense)
-                ),
-                "loss": job.loss.replace("_", " "), "optimizer": repr(job.optimizer),
-                "batch size": len(self.rows.train) if job.batch_size == "full" else job.batch_size,
-                "epochs": job.epochs, "parameters": t.network.n_parameters, "seed": self.seed,
+            settings=settings_words(job, self.dataset.n_features, len(self.rows.train)) | {
+                "parameters": t.network.n_parameters, "seed": self.seed,
             },
             history=dict(t.history.values), seconds=t.seconds, interrupted=t.history.interrupted,
             diverged=t.history.diverged,
@@ -260,17 +257,7 @@ class _Work:
             t.job.y[self.rows.test], p_test, self.yes_no.class_names,
             {"fixed at 0.5": 0.5, "best F1 on validation": threshold},
         )  # fmt: skip
-        references: tuple[Reference, ...] = ()
-        if self.is_cifar10:
-            positive = [float(d.scores.f1[1]) for d in scores.decisions]
-            theirs = (0.219, 0.2253)[number - 1]
-            references = (
-                Reference("F1 at 0.5", positive[0], theirs,
-                          "Same rule; theirs was not stratified (973 airplanes in 10,000, not 1,000)."),
-                Reference("F1 at the chosen threshold", positive[1], theirs,
-                          "One row in ten is an airplane: few probabilities pass 0.5. Theirs stayed there, "
-                          "ours takes the threshold with the best F1 on validation rows."),
-            )  # fmt: skip
+        references = binary_references(number, scores) if self.is_cifar10 else ()
         return replace(part, binary=scores, references=references, scores_of=self._scored(t.job.label))
 
     def _part_3(self, part: Part, t: Trained) -> Part:
@@ -280,18 +267,10 @@ class _Work:
         scores = class_scores(y, Z.argmax(axis=1), self.dataset.class_names)
         references: tuple[Reference, ...] = ()
         if self.is_cifar10:
-            flawed = (t.network.loss.link(Z) > 0.5).argmax(axis=1)  # the coursework's decision rule
-            wrong = class_scores(y, flawed, self.dataset.class_names)
-            rule = "Theirs set probabilities above 0.5 to 1 and took the argmax of zeros and ones"
-            references = (
-                Reference("accuracy", scores.accuracy, 0.20, f"{rule}, so unsure rows became class 0."),
-                Reference("macro F1", scores.macro[2], 0.20, f"{rule}; the network is as good as ours."),
-                Reference("recall of airplane", float(scores.recall[0]), 0.91, f"{rule}: class 0 got all."),
-                Reference("accuracy of our network under their rule", wrong.accuracy, 0.20,
-                          "The same network, decided their way, falls to their figure: it is the rule."),
-                Reference("train loss at the end", t.history.last("loss"), 1.64,
-                          "Other first weights and split; theirs started at 2.51."),
-            )  # fmt: skip
+            by_their_rule = (t.network.loss.link(Z) > 0.5).argmax(axis=1)
+            under_their_rule = class_scores(y, by_their_rule, self.dataset.class_names)
+            losses = t.history["loss"]
+            references = part_3_references(scores, under_their_rule, losses[0], losses[-1])
         return replace(part, scores=scores, references=references, scores_of=self._scored(t.job.label))
 
     def _part_4(self, part: Part, done: list[Trained]) -> Part:
@@ -309,39 +288,14 @@ class _Work:
         scores = None
         if np.isfinite(Z).all():
             scores = class_scores(best.job.y[self.rows.test], Z.argmax(axis=1), self.dataset.class_names)
+        keys = ("loss", "accuracy", "val_loss", "val_accuracy")
         references = tuple(
             reference
             for t in done
             if self.is_cifar10
-            for reference in part_4_references(
-                t.job.label, t.history.last("val_loss"), t.history.last("val_accuracy")
-            )
+            for reference in part_4_references(t.job.label, LastEpoch(*map(t.history.last, keys)))
         )
         return replace(
             part, scores=scores, comparisons=comparisons, references=references,
             scores_of=self._scored(f"{best.job.label} (best on validation)") if scores else "",
         )  # fmt: skip
-
-
-def _summary(dataset: Dataset, rows: Split, parts: tuple[Part, ...], interrupted: bool) -> str:
-    """One paragraph for someone who reads nothing else."""
-    told = [
-        f"{len(dataset):,} rows of {dataset.name}: {len(rows.train):,} to train, "
-        f"{len(rows.validation):,} to choose thresholds and watch, {len(rows.test):,} to score once."
-    ]
-    for part in parts:
-        if part.binary is not None:
-            b = part.binary
-            at_half, chosen = (float(d.scores.f1[1]) for d in b.decisions)
-            told.append(
-                f"{part.title}: average precision {b.average_precision:.3f} "
-                f"(guessing: {b.prevalence:.3f}), "
-                f"F1 {at_half:.3f} at 0.5 and {chosen:.3f} at the threshold chosen on validation."
-            )
-        elif part.scores is not None:
-            told.append(
-                f"{part.title}: accuracy {part.scores.accuracy:.3f} ({part.scores_of.split(', on ')[0]})."
-            )
-    if interrupted:
-        told.append("The work was interrupted: the report shows what was done until then.")
-    return " ".join(told)

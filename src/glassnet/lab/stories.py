@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["LIMITS", "STORIES", "TITLES"]
+from collections.abc import Sequence
+
+from glassnet.data.dataset import Dataset
+from glassnet.data.split import Split
+from glassnet.lab.parallel import Job
+from glassnet.lab.results import Part
+from glassnet.nn import Dense, Optimizer
+
+__all__ = ["LIMITS", "STORIES", "TITLES", "settings_words", "summary_words"]
 
 TITLES = {
     1: "Part 1 · {positive} or not, without a hidden layer",
@@ -25,3 +33,69 @@ LIMITS = (
     "One seed and one learning rate for each setting: differences of a point or two are within what another "
     "seed would change, and an optimizer at a bad rate says nothing about the optimizer."
 )
+
+#: the coursework's initialisers by their distribution, the link that each loss puts after the last layer
+_FIRST_WEIGHTS = {"coursework_hidden": "N(0, √(2/inputs))", "coursework_output": "N(0, √(1/inputs))"}
+_LINKS = {"softmax_cross_entropy": "softmax", "sigmoid_cross_entropy": "sigmoid"}
+
+
+def settings_words(job: Job, n_features: int, n_rows: int) -> dict[str, str | int | float]:
+    """What a network was and how it was trained, in the terms of the field."""
+    dense = [layer for layer in job.layers if isinstance(layer, Dense)]
+    units = [f"{layer.units} {layer.f.name}" for layer in dense[:-1]]
+    return {
+        "layers": " → ".join([str(n_features), *units, f"{dense[-1].units} {_LINKS[job.loss]}"]),
+        "first weights": ", ".join(
+            _FIRST_WEIGHTS.get(str(layer.init), str(layer.init).replace("_", " ")) for layer in dense
+        ),
+        "loss": "cross-entropy", "optimizer": _optimizer_words(job.optimizer),
+        "batch size": f"{n_rows:,} (all)" if job.batch_size == "full" else job.batch_size,
+        "epochs": job.epochs,
+    }  # fmt: skip
+
+
+def _optimizer_words(optimizer: Optimizer) -> str:
+    """Name and learning rate, and what else is set.
+
+    >>> from glassnet.nn import Momentum
+    >>> _optimizer_words(Momentum(0.01, 0.9))
+    'Momentum, learning rate 0.01, momentum 0.9'
+    """
+    left_out = {"lr"} if optimizer.weight_decay else {"lr", "weight_decay"}
+    told = {name: value for name, value in optimizer.settings().items() if name not in left_out}
+    rest = [f"{name.replace('_', ' ')} {value:g}" for name, value in told.items()]
+    return ", ".join([type(optimizer).__name__, f"learning rate {optimizer.lr:g}", *rest])
+
+
+def summary_words(dataset: Dataset, rows: Split, parts: Sequence[Part], interrupted: bool) -> str:
+    """One paragraph for someone who reads nothing else."""
+    told = [
+        f"{len(dataset):,} rows of {dataset.name}: {len(rows.train):,} to train, "
+        f"{len(rows.validation):,} to watch and to choose thresholds, {len(rows.test):,} scored once."
+    ]
+    binary = [(part, part.binary) for part in parts if part.binary is not None]
+    if binary:
+        found = [
+            f"average precision {b.average_precision:.3f} and F1 {b.decisions[-1].scores.f1[1]:.3f} in "
+            f"{part.key.replace('-', ' ')}"
+            for part, b in binary
+        ]
+        told.append(
+            f"Telling {binary[0][1].decisions[0].scores.class_names[1]} from the rest: {'; '.join(found)} "
+            f"(guessing: average precision {binary[0][1].prevalence:.3f})."
+        )
+    scored = [(part, part.scores) for part in parts if part.scores is not None]
+    if scored:
+        found = [
+            f"{scores.accuracy:.1%} right in {part.key.replace('-', ' ')} "
+            f"({part.scores_of.split(', on ')[0]})"
+            for part, scores in scored
+        ]
+        largest = float(scored[0][1].support.max() / scored[0][1].support.sum())
+        told.append(
+            f"Telling all {len(scored[0][1].class_names)} classes apart: {'; '.join(found)}; always saying "
+            f"the largest class: {largest:.1%}."
+        )
+    if interrupted:
+        told.append("The work was interrupted: the report shows what was done until then.")
+    return " ".join(told)

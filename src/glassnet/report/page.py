@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def _data(data: DataSummary) -> dict[str, Any]:
         drawings.append(drawing(
             "distribution", figures.distribution(data.distribution, unit),
             words.density_words(data.distribution),
-            "How the values are distributed; each outline encloses the area 1.",
+            "How the values are distributed; the area under each outline is 1.",
         ))  # fmt: skip
     if data.quantiles is not None and np.size(data.quantiles):
         planes = _PLANES.get(image[2], ()) if image else ()
@@ -191,6 +192,7 @@ def _part(part: Part) -> dict[str, Any]:
         "scored": scored,
         "precision_recall": precision_recall,
         "compared": compared,
+        "references": [(why, list(alike)) for why, alike in groupby(part.references, lambda r: r.why)],
         "findings": [(run, tables.worst_first(run.findings)) for run in part.runs if run.findings],
         "broken": [run for run in part.runs if run.diverged or run.interrupted],
     }

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.lab.results import Run
-from glassnet.report.figures.theme import ALARM, FAINT, MUTED, blank, color, plain_text
+from glassnet.report.figures.theme import ALARM, FAINT, MUTED, PAPER, blank, color, plain_text
 from glassnet.report.figures.thin import significant, thin
 
 if TYPE_CHECKING:
@@ -123,7 +123,10 @@ def curves(
     if baseline is not None:
         chart.add_hline(
             y=baseline, line={"color": MUTED, "width": 1, "dash": "dot"},
-            annotation={"text": plain_text(baseline_name), "font": {"color": MUTED, "size": 11}},
+            annotation={
+                "text": plain_text(baseline_name), "font": {"color": MUTED, "size": 11},
+                "bgcolor": f"{PAPER}cc",  # readable where a curve passes behind it
+            },
             annotation_position="bottom right",
         )  # fmt: skip
     if ceiling is not None:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["ALARM", "DARK", "FAINT", "GRID", "INK", "MUTED", "RAMP", "SERIES", "blank", "color", "plain_text"]
+__all__ = [
+    "ALARM", "DARK", "FAINT", "GRID", "INK", "MUTED", "PAPER", "RAMP", "SERIES", "blank", "color",
+    "plain_text",
+]  # fmt: skip
 
 # Eight hues found by maximising the smallest OKLab distance under normal, protanopic and deuteranopic
 # sight (Machado et al. 2009) with at least 3:1 contrast to the paper; a test measures both again.
