@@ -1,31 +1,44 @@
 """Does the lab say "better" too often, or too seldom? Simulation on synthetic scores and on real runs.
 
-    python benchmarks/honesty.py synthetic      a minute or two
+    python benchmarks/honesty.py synthetic      about 190,000 comparisons, a few minutes
+    python benchmarks/honesty.py precise        the sign-flip test alone, a million times, a minute
     python benchmarks/honesty.py digits         trains 6,600 small networks, one to five minutes
+    ... --write docs/lab.md                     puts the table into the page
 
 Synthetic: scores of two arms over n seeds, correlated because both see the same split. Digits: A against A,
 the same network with other first weights and order on the same split of each seed; 330 comparisons of 10
-seeds, each with seeds of its own, so that all are independent. Beside the lab's verdict stands the naive one:
-one run each, and the higher score is "better".
+seeds, each with seeds of its own. Beside the lab's verdict stand the paired t-test, which assumes normal
+scores and is the most powerful for them, and the naive comparison: one run each, the higher is "better".
+The numbers of comparisons were fixed before any was made; seeds are 0, 1, 2 ... and were never exchanged.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from joblib import Parallel, delayed
+from scipy.stats import ttest_rel
 from threadpoolctl import threadpool_limits
 
+if not __package__:  # started as a file: the folder above is where `benchmarks` is found
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from benchmarks.document import put
 from glassnet.data.dataset import Dataset
 from glassnet.lab.compare import read_data
 from glassnet.lab.plan import parse_experiment
 from glassnet.lab.spec import RunSpec
-from glassnet.lab.statistics import compare_paired, sign_flip_test, win_interval
+from glassnet.lab.statistics import ALPHA, compare_paired, sign_flip_test, win_interval
 from glassnet.lab.train_one import train_one
 
+Array = npt.NDArray[np.floating[Any]]
 SEEDS = 10
 PLAN = """
 title = "A against A"
@@ -44,55 +57,103 @@ batch_size = 64
 """
 
 
-def rates(name: str, hits: list[bool], naive: list[bool] | None = None) -> dict[str, object]:
+@dataclass(frozen=True)
+class Case:
+    """`effect` in standard deviations of the paired differences; 0 is A against A."""
+
+    label: str
+    comparisons: int
+    seeds: int = SEEDS
+    effect: float = 0.0
+    heavy: bool = False
+
+
+CASES = (
+    Case("A against A, normal", 100_000),
+    Case("A against A, normal", 20_000, seeds=6),
+    Case("A against A, normal", 4_000, seeds=20),
+    Case("A against A, heavy tails (Student's t, 3 degrees)", 20_000, heavy=True),
+    Case("true difference 1 SD", 20_000, effect=1.0),
+    Case("true difference 1 SD", 10_000, seeds=11, effect=1.0),
+    Case("true difference 1.25 SD", 10_000, effect=1.25),
+    Case("true difference 1.5 SD", 4_000, effect=1.5),
+)
+
+
+def rate(hits: Array) -> str:
+    """A share with its 95 % Monte-Carlo interval, in percent."""
     share = float(np.mean(hits))
     low, high = win_interval(share, len(hits))
-    row = {"case": name, "comparisons": len(hits), "said better": round(share, 4),
-           "95 % interval": [round(max(0.0, low), 4), round(high, 4)]}  # fmt: skip
-    if naive is not None:
-        row["naive single run"] = round(float(np.mean(naive)), 4)
-    return row
+    digits = 2 if len(hits) >= 50_000 else 1
+    shown = (f"{100 * max(0.0, value):.{digits}f}" for value in (share, low, high))
+    return "{} % ({} to {})".format(*shown)
 
 
-def synthetic(comparisons: int) -> list[dict[str, object]]:
-    """`effect` in standard deviations of the paired differences; `correlation` of two arms on one seed."""
+def claims(a: Array, b: Array, effect: float) -> Array:
+    """Which comparisons (rows) end in "better"; with a true difference only the right direction counts."""
+    said = []
+    for x, y in zip(a, b, strict=True):
+        if sign_flip_test(x - y) >= ALPHA:  # the verdict cannot be "better": leave out its bootstrap
+            said.append(False)
+            continue
+        found = compare_paired({"A": x, "B": y}, [("A", "B")])[0]
+        said.append(found.shown and (found.mean > 0 or not effect))
+    return np.array(said)
+
+
+def table_row(label: str, a: Array, b: Array, effect: float) -> list[str]:
+    """One line of the table for scores of shape (comparisons, seeds)."""
+    difference, p = (a - b).mean(axis=1), ttest_rel(a, b, axis=1).pvalue
+    t_test = (p < ALPHA) & ((difference > 0) | (not effect))
+    naive = a[:, 0] > b[:, 0] if effect else a[:, 0] != b[:, 0]
+    return [label, str(a.shape[1]), f"{len(a):,}", rate(claims(a, b, effect)), rate(t_test),
+            f"{100 * float(np.mean(naive)):.1f} %"]  # fmt: skip
+
+
+def synthetic() -> list[list[str]]:
+    """Two arms whose scores have a correlation of one half: the paired difference has an arm's own spread."""
     rng, table = np.random.default_rng(0), []
-    for label, n, effect, correlation, heavy in (
-        ("A against A, normal", SEEDS, 0.0, 0.5, False),
-        ("A against A, 6 seeds", 6, 0.0, 0.5, False),
-        ("A against A, 20 seeds", 20, 0.0, 0.5, False),
-        ("A against A, heavy tails (t3)", SEEDS, 0.0, 0.5, True),
-        ("true difference of 1 SD", SEEDS, 1.0, 0.5, False),
-        ("true difference of 1.25 SD", SEEDS, 1.25, 0.5, False),
-        ("true difference of 1.5 SD", SEEDS, 1.5, 0.5, False),
-        ("true difference of 1 SD, 11 seeds", 11, 1.0, 0.5, False),
-        ("true difference of 1 SD of one arm, correlation 0.8", SEEDS, 1.0 / np.sqrt(0.4), 0.8, False),
-    ):
-        hits, naive, alone = [], [], []
-        unit = np.sqrt(2 * (1 - correlation))  # SD of the paired difference if an arm's is 1
-        for _ in range(comparisons):
-            shared = rng.normal(0, np.sqrt(correlation), n)
-            own = rng.standard_t(3, (2, n)) / np.sqrt(3) if heavy else rng.normal(size=(2, n))
-            a, b = shared + np.sqrt(1 - correlation) * own
-            a = a + effect * unit
-            found = compare_paired({"A": a, "B": b}, [("A", "B")])[0]
-            hits.append(found.shown and (found.mean > 0 or effect == 0))
-            alone.append(sign_flip_test(a - b) < 0.05)
-            naive.append(bool(a[0] > b[0] if effect else a[0] != b[0]))
-        table.append(rates(label, hits, naive) | {"sign-flip test alone": round(float(np.mean(alone)), 4)})
+    for case in CASES:
+        shape = (case.comparisons, case.seeds)
+        own = rng.standard_t(3, (2, *shape)) / np.sqrt(3) if case.heavy else rng.normal(size=(2, *shape))
+        a, b = np.sqrt(0.5) * (rng.normal(size=shape) + own)
+        table.append(table_row(case.label, a + case.effect, b, case.effect))
+        print(" | ".join(table[-1]), file=sys.stderr, flush=True)
+    return [*table, many_arms(2_000)]
+
+
+def precise(comparisons: int) -> list[list[str]]:
+    """The sign-flip test alone at the two points that matter, for ten normal differences, many times."""
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=SEEDS - 1)))  # the mirror half adds nothing
+    signs, table = np.column_stack([np.ones(len(signs)), signs]), []
+    for effect in (0.0, 1.0):
+        rng, flips, students = np.random.default_rng(0), [], []
+        for _ in range(comparisons // 20_000):
+            d = rng.normal(effect, 1.0, (20_000, SEEDS))
+            observed, right = d.sum(axis=1), (d.sum(axis=1) > 0) | (not effect)
+            p = (np.abs(d @ signs.T) >= np.abs(observed)[:, None] * (1 - 1e-12)).mean(axis=1)
+            flips.append((p < ALPHA) & right)
+            students.append((ttest_rel(d, 0 * d, axis=1).pvalue < ALPHA) & right)
+        label = f"true difference {effect:g} SD" if effect else "A against A"
+        both = (rate(np.concatenate(found)) for found in (flips, students))
+        table.append([f"{label}, the sign-flip test alone", str(SEEDS), f"{comparisons:,}", *both, "–"])
     return table
 
 
-def many_arms(comparisons: int, arms: int = 5) -> dict[str, object]:
-    """Five identical arms: how often is any of the ten pairs said to differ?"""
-    rng, hits, naive = np.random.default_rng(1), [], []
+def many_arms(comparisons: int, arms: int = 5, seeds: int = 12) -> list[str]:
+    """Identical arms: how often is any of the pairs said to differ?"""
+    rng, hits = np.random.default_rng(1), []
     names = [str(i) for i in range(arms)]
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     for _ in range(comparisons):
-        scores = dict(zip(names, rng.normal(size=(arms, 12)), strict=True))
-        hits.append(any(pair.shown for pair in compare_paired(scores, pairs)))
-        naive.append(True)  # of five numbers one is always the highest
-    return rates(f"{arms} identical arms, any pair, 12 seeds", hits, naive)
+        scores = dict(zip(names, rng.normal(size=(arms, seeds)), strict=True))
+        least = min(sign_flip_test(scores[a] - scores[b]) for a, b in pairs)
+        hits.append(
+            least * len(pairs) < ALPHA  # Holm's first step: otherwise nothing is shown
+            and any(pair.shown for pair in compare_paired(scores, pairs))
+        )
+    label = f"{arms} identical arms, any of {len(pairs)} pairs"
+    return [label, str(seeds), f"{comparisons:,}", rate(np.array(hits)), "–", "100.0 %"]
 
 
 def one_score(spec: RunSpec, dataset: Dataset) -> float:
@@ -100,7 +161,7 @@ def one_score(spec: RunSpec, dataset: Dataset) -> float:
         return train_one(spec, dataset).scores["test"]["accuracy"]
 
 
-def digits(comparisons: int, jobs: int) -> list[dict[str, object]]:
+def digits(comparisons: int, jobs: int) -> list[list[str]]:
     """Two replicates of one setting on each of `comparisons` x 10 seeds: no seed serves twice."""
     plan = parse_experiment(PLAN.format(seeds=comparisons * SEEDS))
     dataset = read_data(plan)
@@ -108,33 +169,34 @@ def digits(comparisons: int, jobs: int) -> list[dict[str, object]]:
     scores = np.array(Parallel(jobs, batch_size=50)(delayed(one_score)(spec, dataset) for spec in specs))
     a, b = scores.reshape(comparisons, SEEDS, 2).transpose(2, 0, 1)  # (comparisons, SEEDS) each
     spread = float((a - b).std(ddof=1))
-    table = []
-    for label, shift in (("A against A on digits", 0.0), ("the same runs, A shifted by 1 SD", spread)):
-        found = [compare_paired({"A": x + shift, "B": y}, [("A", "B")])[0] for x, y in zip(a, b, strict=True)]
-        hits = [pair.shown and (not shift or pair.mean > 0) for pair in found]
-        naive = (a[:, 0] + shift > b[:, 0]) if shift else (a[:, 0] != b[:, 0])
-        table.append(rates(label, hits, naive.tolist()))
-    facts = {
-        "case": "facts", "runs": len(specs), "mean accuracy": round(float(scores.mean()), 4),
-        "SD of an arm": round(float(a.std(ddof=1)), 5), "SD of the paired differences": round(spread, 5),
-        "correlation": round(float(np.corrcoef(a.ravel(), b.ravel())[0, 1]), 3),
-    }  # fmt: skip
-    return [*table, facts]
+    told = f"{len(specs):,} runs, mean accuracy {scores.mean():.4f}, SD of an arm {scores.std(ddof=1):.4f}"
+    correlation = np.corrcoef(a.ravel(), b.ravel())[0, 1]
+    print(f"{told}, of the differences {spread:.4f}, correlation {correlation:.2f}", file=sys.stderr)
+    return [
+        table_row("digits, A against A", a, b, 0.0),
+        table_row("digits, the same runs, A shifted by 1 SD", a + spread, b, spread),
+    ]
+
+
+def markdown(table: list[list[str]]) -> str:
+    head = ["case", "seeds", "comparisons", 'lab says "better" (95 %)', "paired t-test (95 %)", "naive"]
+    rows = [head, ["---"] * len(head), *table]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("synthetic", "digits"))
-    parser.add_argument("--comparisons", type=int, help="default: 2000 synthetic, 330 on digits")
+    parser.add_argument("what", choices=("synthetic", "precise", "digits"))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
     args = parser.parse_args()
-    if args.what == "synthetic":
-        n = args.comparisons or 2000
-        table = [*synthetic(n), many_arms(max(300, n // 5))]
+    if args.what == "digits":
+        text = markdown(digits(330, args.jobs))
     else:
-        table = digits(args.comparisons or 330, args.jobs)
-    json.dump(table, sys.stdout, indent=1, ensure_ascii=False)
-    print()
+        text = markdown(synthetic() if args.what == "synthetic" else precise(1_000_000))
+    print(text)
+    if args.write is not None:
+        put(args.write, f"honesty {args.what}", text)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import polars
 import pytest
 
 from glassnet.cli import main
 from glassnet.errors import InputError
 from glassnet.lab.compare import read_data, run_experiment
 from glassnet.lab.estimate import estimate
-from glassnet.lab.export import export, outcome_json
 from glassnet.lab.index import find_runs, matching_keys, rebuild_index
 from glassnet.lab.plan import built_in, load_experiment, parse_experiment
 from glassnet.lab.store import RunStore
@@ -96,20 +94,6 @@ def test_the_budget_ends_the_work_and_the_next_call_goes_on(small, runs) -> None
 def test_a_metric_that_does_not_fit_the_data_is_refused(small) -> None:
     with pytest.raises(InputError, match="'f1' does not fit a target of more than two classes"):
         read_data(small.model_copy(update={"metric": "f1"}))
-
-
-def test_exports_hold_every_run(tuned, tmp_path) -> None:
-    outcome, store = tuned
-    written = export(outcome, tmp_path, ("csv", "parquet", "md", "tex", "json"), store)
-    frame = polars.read_csv(written[0])
-    assert len(frame) == len(polars.read_parquet(written[1])) == 30
-    assert frame["stage"].value_counts().sort("stage")["count"].to_list() == [12, 6, 12]
-    assert (tmp_path / "arms.md").read_text().count("| relu |") == 2
-    assert r"95\,\% interval" in (tmp_path / "arms.tex").read_text()
-    plain = json.loads((tmp_path / "outcome.json").read_text())
-    assert plain == json.loads(json.dumps(outcome_json(outcome)))
-    with pytest.raises(InputError, match="unknown kind of export 'cvs': did you mean 'csv'"):
-        export(outcome, tmp_path, ("cvs",), store)
 
 
 def test_the_page_has_verdicts_tables_plan_and_figures(tuned, tmp_path) -> None:

@@ -64,11 +64,18 @@ def test_of_errors_the_lower_is_better() -> None:
     assert pair.shown
 
 
-@pytest.mark.parametrize("change", [{"low": -0.1}, {"p_holm": 0.05}, {"win_high": 0.7}, {"wins": 0.4}])
-def test_interval_test_and_wins_must_all_agree(change) -> None:
+@pytest.mark.parametrize("change", [{"p_holm": 0.05}, {"win_high": 0.7}, {"wins": 0.4}, {"n": 5}])
+def test_the_corrected_test_and_the_wins_must_agree(change) -> None:
     good = Paired("a", "b", 10, 0.1, 0.05, 0.05, 0.15, "BCa", 0.01, 0.02, 0.9, 0.6, 0.98, 0.05)
     assert good.shown
     assert not Paired(**{**vars(good), **change}).shown
+
+
+def test_ten_seeds_tell_identical_arms_apart_in_exactly_50_of_1024_patterns() -> None:
+    """The test's size by counting: every sign pattern of ten differences is as likely as any other."""
+    d = np.random.default_rng(0).normal(size=10)
+    patterns = (d * np.array(signs) for signs in itertools.product((1, -1), repeat=10))
+    assert sum(sign_flip_test(pattern) < 0.05 for pattern in patterns) == 50
 
 
 def test_the_bca_interval_is_scipy_s_and_falls_back() -> None:

@@ -101,12 +101,12 @@ def changed(plan: Experiment, data: str | None, seeds: int | None) -> Experiment
 
 
 def deliver(outcome: Outcome, out: Path, kinds: tuple[str, ...], store: RunStore, as_json: bool) -> None:
-    from glassnet.lab.export import export, outcome_json
+    from glassnet.lab.export import export_outcome, outcome_json
     from glassnet.report import write_report
 
     written = [write_report(outcome, out)]
     if kinds:
-        written += export(outcome, out.with_suffix(""), kinds, store)
+        written += export_outcome(outcome, out.with_suffix(""), kinds, store)
     if as_json:
         json_module.dump(outcome_json(outcome), sys.stdout, indent=2, allow_nan=False)
         print()

@@ -13,7 +13,15 @@ from glassnet.lab.measures import MEASURES
 from glassnet.lab.outcome import Family, Outcome
 from glassnet.lab.store import RunStore
 
-__all__ = ["KINDS", "arms_latex", "arms_markdown", "export", "outcome_json", "run_rows"]
+__all__ = [
+    "KINDS",
+    "arms_latex",
+    "arms_markdown",
+    "export_outcome",
+    "outcome_json",
+    "outcome_markdown",
+    "run_rows",
+]
 
 KINDS = ("csv", "parquet", "md", "tex", "json", "tensorboard")
 
@@ -53,6 +61,30 @@ def arms_markdown(family: Family, metric: str) -> str:
         interval = f"{arm.low:.4f} to {arm.high:.4f}"
         lines.append(f"| {name} | {shown} | {interval} | {len(arm.results)} | {arm.failed} |")
     return "\n".join(lines) + "\n"
+
+
+def outcome_markdown(outcome: Outcome) -> str:
+    """Tables, verdicts and their limits as they can stand in a document: nothing has to be copied by hand."""
+    blocks = []
+    for family in outcome.families:
+        table = arms_markdown(family, outcome.experiment.metric)
+        said = "\n".join(f"- {sentence}" for sentence in family.sentences)
+        title = family.title[0].upper() + family.title[1:]
+        blocks.append(f"**{title}** ({len(family.seeds)} seeds; bold: among the best)\n\n{table}\n{said}\n")
+    chosen = [
+        f"- {t.arm}: {', '.join(f'{path} {value:g}' for path, value in t.best.items())} "
+        f"(best of {len(t.trials)} trials)"
+        for t in outcome.tuning
+    ]
+    if chosen:
+        blocks.append("Chosen on validation rows:\n\n" + "\n".join(chosen) + "\n")
+    blocks.append("Limits:\n\n" + "\n".join(f"- {limit}" for limit in outcome.limits) + "\n")
+    env = outcome.environment
+    blocks.append(
+        f"Plan {outcome.hash}, {outcome.n_runs} runs, {outcome.compute / 60:.1f} minutes of training in all, "
+        f"on {env['processor']}, {env['BLAS']}.\n"
+    )
+    return "\n".join(blocks)
 
 
 def arms_latex(family: Family, metric: str) -> str:
@@ -122,13 +154,15 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def export(outcome: Outcome, folder: str | Path, kinds: tuple[str, ...], store: RunStore) -> list[Path]:
+def export_outcome(
+    outcome: Outcome, folder: str | Path, kinds: tuple[str, ...], store: RunStore
+) -> list[Path]:
     """Write an experiment into a folder in each of these kinds; returns what was written.
 
     Parameters
     ----------
-    kinds : of `KINDS`: "csv" and "parquet" have one row per run, "md" and "tex" the arms, "json" all results,
-        "tensorboard" the curves of every final run (needs the extra `tensorboard`)
+    kinds : of `KINDS`: "csv" and "parquet" have one row per run, "tex" the arms, "md" the arms with the
+        verdicts, "json" all results, "tensorboard" the curves of every final run (needs the extra `tensorboard`)
     """
     for kind in kinds:
         if kind not in KINDS:
@@ -141,9 +175,12 @@ def export(outcome: Outcome, folder: str | Path, kinds: tuple[str, ...], store: 
             path = target / (kind if kind == "tensorboard" else f"runs.{kind}")
             if kind in ("md", "tex"):
                 path = target / f"arms.{kind}"
-                draw = arms_markdown if kind == "md" else arms_latex
-                tables = [draw(family, outcome.experiment.metric) for family in outcome.families]
-                path.write_text("\n".join(tables), encoding="utf-8")
+                metric = outcome.experiment.metric
+                text = (
+                    outcome_markdown(outcome) if kind == "md"
+                    else "\n".join(arms_latex(family, metric) for family in outcome.families)
+                )  # fmt: skip
+                path.write_text(text, encoding="utf-8")
             elif kind == "json":
                 path = target / "outcome.json"
                 path.write_text(

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,15 +56,20 @@ class Paired:
 
     @property
     def shown(self) -> bool:
-        """Whether a difference may be claimed: interval, test and P(A > B) must agree.
+        """Whether a difference may be claimed: by the sign-flip test alone, if it is worth speaking of.
 
-        Bouthillier et al. ask that the upper bound of P(A > B) reaches 0.75. Asking it of the estimate would
-        cost ten seeds seven points of power, because 8 of 10 is the first count above it.
+        The test is exact for any scores that are exchangeable within a seed (Fisher 1935; Lehmann & Romano,
+        Testing Statistical Hypotheses, 15.2): of ten seeds' 1,024 patterns 50 make p < 0.05, so that two
+        identical arms are told apart in at most 4.9 %. Its statistic, the mean, orders the patterns of one
+        set of differences as Student's t does. The bootstrap interval says how large the difference is; at
+        ten seeds its level is only near 95 %, and asking for it as well cost power and prevented nothing.
+
+        Bouthillier et al. (2021) ask that the upper bound of P(A > B) reaches 0.75. Asking it of the estimate
+        would cost ten seeds seven points of power, because 8 of 10 is the first count above it.
         """
-        outside = self.low > 0 or self.high < 0
         wins, high = (self.wins, self.win_high) if self.mean > 0 else (1 - self.wins, 1 - self.win_low)
         meaningful = high >= MEANINGFUL and wins > 0.5
-        return self.n >= LEAST_SEEDS and outside and self.p_holm < ALPHA and meaningful
+        return self.n >= LEAST_SEEDS and self.p_holm < ALPHA and meaningful
 
 
 def sign_flip_test(d: Array, *, seed: int = 0) -> float:
@@ -86,15 +92,20 @@ def sign_flip_test(d: Array, *, seed: int = 0) -> float:
         return 1.0
     observed = abs(d.sum()) * (1 - 1e-12)  # equal sums may differ in their last bits
     if n <= _EXACT_UP_TO:
-        signs = np.array(list(itertools.product((1.0, -1.0), repeat=n - 1)))  # the mirror half adds nothing
-        sums = np.abs(signs @ d[1:] + d[0]) if n > 1 else np.abs(d)
-        return float(np.mean(sums >= observed))
+        sums = _signs(n - 1) @ d[1:] + d[0]  # the mirror half adds nothing
+        return float(np.mean(np.abs(sums) >= observed))
     rng = np.random.default_rng(seed)
     k = 0
     for _ in range(10):
         signs = rng.integers(0, 2, (_SAMPLED // 10, n)) * 2.0 - 1.0
         k += int(np.count_nonzero(np.abs(signs @ d) >= observed))
     return (k + 1) / (_SAMPLED + 1)
+
+
+@cache
+def _signs(n: int) -> Array:
+    """All 2^n patterns of n signs."""
+    return np.array(list(itertools.product((1.0, -1.0), repeat=n))).reshape(2**n, n)
 
 
 def bootstrap_interval(d: Array, *, level: float = 0.95, seed: int = 0) -> tuple[float, float, str]:
