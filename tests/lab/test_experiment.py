@@ -191,3 +191,17 @@ def test_the_help_names_every_built_in_plan(capsys) -> None:
     assert main(["run", "--help"]) == 0
     said = "".join(capsys.readouterr().out.split())  # lines break after hyphens
     assert [name for name in built_in() if name not in said] == []
+
+
+def test_the_public_names_are_the_same_for_type_checkers() -> None:
+    import ast
+
+    import glassnet.lab as lab
+
+    tree = ast.parse(Path(lab.__file__).read_text())
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    found = {a.name: n.module for n in imported if str(n.module).startswith("glassnet") for a in n.names}
+    assert found == {name: f"glassnet.lab.{home}" for name, home in lab._HOME.items()}
+    assert set(lab.__all__) <= set(dir(lab))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = lab.nothing

@@ -162,7 +162,7 @@ def export_outcome(
     Parameters
     ----------
     kinds : of `KINDS`: "csv" and "parquet" have one row per run, "tex" the arms, "md" the arms with the
-        verdicts, "json" all results, "tensorboard" the curves of every final run (needs the extra `tensorboard`)
+        verdicts, "json" all results, "tensorboard" the curves of every final run (needs the extra)
     """
     for kind in kinds:
         if kind not in KINDS:
