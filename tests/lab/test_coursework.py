@@ -69,14 +69,15 @@ def test_settings_and_summary_are_for_people(study) -> None:
     two, four = study.parts[1], study.parts[3]
     assert two.runs[0].settings | {"seed": 0} == {
         "layers": "192 → 6 sigmoid → 1 sigmoid", "first weights": "N(0, √(2/inputs)), N(0, √(1/inputs))",
-        "loss": "cross-entropy", "optimizer": "SGD, learning rate 0.1", "batch size": "160 (all)",
+        "loss": "cross-entropy", "optimizer": "SGD", "learning rate": 0.1, "batch size": "160 (all)",
         "epochs": 3, "parameters": 1165, "seed": 0,
     }  # fmt: skip
     assert four.runs[0].settings["layers"] == "192 → 8 relu → 4 softmax"
-    assert four.runs[2].settings["optimizer"] == "Momentum, learning rate 0.01, momentum 0.9"
+    assert four.runs[2].settings["optimizer"] == "Momentum (momentum 0.9)"
     assert "200 rows of coloured: 160 to train, 20 to watch" in study.summary
-    assert "Telling a from the rest: average precision" in study.summary
-    assert f"{study.parts[2].scores.accuracy:.1%} right in part 3 (6 sigmoid units, softmax)" in study.summary
+    assert "Telling a from the rest, part 1: average precision" in study.summary
+    right = f"{study.parts[2].scores.accuracy:.1%} right"
+    assert f"all 4 classes apart, part 3, 6 sigmoid units, softmax: {right}" in study.summary
     assert "always saying the largest class: 25.0%." in study.summary
 
 
@@ -109,6 +110,7 @@ def test_cifar_gets_the_coursework_figures_and_its_flawed_rule_is_shown() -> Non
     }
     assert {r.figure: r.ours for r in four.references if r.figure in ends} == ends
     assert all(r.why.endswith(".") for part in study.parts for r in part.references)
+    assert {r.why[:42] for r in one.references} == {"Only 2 of its 900 epochs were trained here"}
 
 
 def test_parts_and_scale_choose_the_work() -> None:

@@ -236,3 +236,11 @@ def test_the_palette_can_be_told_apart_by_everyone(sight, dark):
     paper = linear(DARK[PAPER] if dark else PAPER)
     b = [colors @ [0.2126, 0.7152, 0.0722] + 0.05 for colors in (palette, paper)]
     assert (np.maximum(*b) / np.minimum(*b)).min() >= 3
+
+
+def test_a_short_run_has_one_mark_per_epoch() -> None:
+    def ticks(n: int):
+        history = {"epoch": list(range(1, n + 1)), "loss": [1.0] * n}
+        return curves([Run("a", {}, history, seconds=1.0)]).layout.xaxis.dtick
+
+    assert (ticks(1), ticks(5), ticks(50)) == (1, 1, None)

@@ -22,6 +22,7 @@ from glassnet.lab.parallel import Job, Trained, train_all
 from glassnet.lab.references import (
     CIFAR10,
     LastEpoch,
+    after_fewer_epochs,
     binary_references,
     part_3_references,
     part_4_references,
@@ -225,8 +226,13 @@ class _Work:
         if not done:
             return empty
         if part == 4:
-            return self._part_4(empty, done)
-        return self._part_3(empty, done[0]) if part == 3 else self._binary(empty, done[0], part)
+            reported = self._part_4(empty, done)
+        else:
+            reported = self._part_3(empty, done[0]) if part == 3 else self._binary(empty, done[0], part)
+        fewest, planned = min(len(t.history) for t in done), self.plan.epochs[part - 1]
+        return reported if fewest == planned else replace(
+            reported, references=after_fewer_epochs(reported.references, fewest, planned)
+        )  # fmt: skip
 
     def _run(self, t: Trained) -> Run:
         job = t.job

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glassnet.evaluate import BinaryScores, ClassScores
 from glassnet.lab.results import Reference
 
 __all__ = [
-    "CIFAR10", "PART_4", "LastEpoch", "binary_references", "part_3_references", "part_4_references",
+    "CIFAR10", "PART_4", "LastEpoch", "after_fewer_epochs", "binary_references", "part_3_references",
+    "part_4_references",
 ]  # fmt: skip
 
 #: the classes of CIFAR-10 in the order of their codes
@@ -120,3 +121,11 @@ def part_4_references(label: str, ends: LastEpoch) -> tuple[Reference, ...]:
         Reference(f"{label}: validation loss", ends.val_loss, theirs.val_loss, theirs.why),
         Reference(f"{label}: validation accuracy", ends.val_accuracy, theirs.val_accuracy, theirs.why),
     )
+
+
+def after_fewer_epochs(
+    references: tuple[Reference, ...], n_epochs: int, planned: int
+) -> tuple[Reference, ...]:
+    """The same, where training was shorter than the coursework's: that is then the first reason."""
+    first = f"Only {n_epochs:,} of its {planned:,} epochs were trained here."
+    return tuple(replace(r, why=f"{first} {r.why}") for r in references)

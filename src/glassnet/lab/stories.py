@@ -27,7 +27,7 @@ STORIES = {
     3: "One output per class, softmax and cross-entropy. The decision is the most probable class (argmax) "
     "and nothing else: a threshold before the argmax would turn every unsure row into class 0.",
     4: "One network, any activation, initialisation and optimizer, mini-batches in a new order every epoch. "
-    "Adam runs at two learning rates: at the rate common to all it suffers for that reason alone.",
+    "Adam runs at two learning rates, because at one rate a comparison of optimizers is one of rates.",
 }
 LIMITS = (
     "One seed and one learning rate for each setting: differences of a point or two are within what another "
@@ -49,22 +49,23 @@ def settings_words(job: Job, n_features: int, n_rows: int) -> dict[str, str | in
             _FIRST_WEIGHTS.get(str(layer.init), str(layer.init).replace("_", " ")) for layer in dense
         ),
         "loss": "cross-entropy", "optimizer": _optimizer_words(job.optimizer),
+        "learning rate": job.optimizer.lr,
         "batch size": f"{n_rows:,} (all)" if job.batch_size == "full" else job.batch_size,
         "epochs": job.epochs,
     }  # fmt: skip
 
 
 def _optimizer_words(optimizer: Optimizer) -> str:
-    """Name and learning rate, and what else is set.
+    """The name, and what is set besides the learning rate.
 
     >>> from glassnet.nn import Momentum
     >>> _optimizer_words(Momentum(0.01, 0.9))
-    'Momentum, learning rate 0.01, momentum 0.9'
+    'Momentum (momentum 0.9)'
     """
     left_out = {"lr"} if optimizer.weight_decay else {"lr", "weight_decay"}
     told = {name: value for name, value in optimizer.settings().items() if name not in left_out}
-    rest = [f"{name.replace('_', ' ')} {value:g}" for name, value in told.items()]
-    return ", ".join([type(optimizer).__name__, f"learning rate {optimizer.lr:g}", *rest])
+    rest = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in told.items())
+    return type(optimizer).__name__ + (f" ({rest})" if rest else "")
 
 
 def summary_words(dataset: Dataset, rows: Split, parts: Sequence[Part], interrupted: bool) -> str:
@@ -76,26 +77,29 @@ def summary_words(dataset: Dataset, rows: Split, parts: Sequence[Part], interrup
     binary = [(part, part.binary) for part in parts if part.binary is not None]
     if binary:
         found = [
-            f"average precision {b.average_precision:.3f} and F1 {b.decisions[-1].scores.f1[1]:.3f} in "
-            f"{part.key.replace('-', ' ')}"
+            f"{_place(part)}: average precision {b.average_precision:.3f}, "
+            f"F1 {b.decisions[-1].scores.f1[1]:.3f}"
             for part, b in binary
         ]
         told.append(
-            f"Telling {binary[0][1].decisions[0].scores.class_names[1]} from the rest: {'; '.join(found)} "
-            f"(guessing: average precision {binary[0][1].prevalence:.3f})."
+            f"Telling {binary[0][1].decisions[0].scores.class_names[1]} from the rest, {'; '.join(found)}; "
+            f"guessing: average precision {binary[0][1].prevalence:.3f}."
         )
     scored = [(part, part.scores) for part in parts if part.scores is not None]
     if scored:
         found = [
-            f"{scores.accuracy:.1%} right in {part.key.replace('-', ' ')} "
-            f"({part.scores_of.split(', on ')[0]})"
+            f"{_place(part)}, {part.scores_of.split(', on ')[0]}: {scores.accuracy:.1%} right"
             for part, scores in scored
         ]
-        largest = float(scored[0][1].support.max() / scored[0][1].support.sum())
+        support = scored[0][1].support
         told.append(
-            f"Telling all {len(scored[0][1].class_names)} classes apart: {'; '.join(found)}; always saying "
-            f"the largest class: {largest:.1%}."
+            f"Telling all {len(support)} classes apart, {'; '.join(found)}; always saying the largest "
+            f"class: {support.max() / support.sum():.1%}."
         )
     if interrupted:
         told.append("The work was interrupted: the report shows what was done until then.")
     return " ".join(told)
+
+
+def _place(part: Part) -> str:
+    return part.key.replace("-", " ")

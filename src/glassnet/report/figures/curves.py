@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_POINTS", "curves", "loss_ceiling", "measured", "run_colors"]
 
 MOST_POINTS = 400  # per curve; at 2,000 epochs five in a row share two points
+_FEW_EPOCHS = 8
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "star")
 _EXPLODED = 3.0  # a loss above this multiple of its first value counts as exploding (diagnosis uses the same)
 _ROOM = 1.5  # diverged runs are followed up to this multiple of the highest loss of the others
@@ -131,7 +132,8 @@ def curves(
         )  # fmt: skip
     if ceiling is not None:
         chart.update_yaxes(range=[_floor(runs, ceiling), ceiling])
-    chart.update_xaxes(tickformat="d")
+    longest = max((len(run.history.get("epoch", [])) for run in runs), default=0)
+    chart.update_xaxes(tickformat="d", dtick=1 if longest < _FEW_EPOCHS else None)  # never 0.5 epochs
     chart.update_layout(hovermode="x unified")
     return chart
 
