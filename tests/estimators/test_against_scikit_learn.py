@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn import neural_network as theirs
@@ -90,6 +91,10 @@ def test_losses_agree_in_float32(solver: str) -> None:
     assert_allclose(our.loss_curve_, their.loss_curve_, rtol=1e-5, atol=1e-5)
     assert {W.dtype for W in our.coefs_ + our.intercepts_} == {np.dtype(np.float32)}
     assert our.predict_proba(X).dtype == np.float32
+    X = X_DIABETES.astype(np.float32)
+    their, our = pair("Regressor", X, Y_DIABETES, solver=solver, max_iter=20, random_state=0, shuffle=False)
+    assert_allclose(our.loss_curve_, their.loss_curve_, rtol=1e-5, atol=1e-5)
+    assert our.predict(X).dtype == their.predict(X).dtype == np.float32
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
@@ -141,6 +146,20 @@ def test_lbfgs_takes_the_same_way(kind: str) -> None:
     assert our.loss_ == pytest.approx(their.loss_, rel=1e-6)
     assert_allclose(our.predict(X), their.predict(X), rtol=1e-4, atol=1e-4)
     assert our.t_ == their.t_ == 0
+
+
+@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
+@pytest.mark.parametrize("kind", ["Classifier", "Regressor"])
+def test_every_fitted_attribute_is_there_and_of_the_same_kind(kind: str, settings: dict[str, object]) -> None:
+    table = pd.DataFrame(X_DIABETES).rename(columns=str)
+    y = Y_DIABETES > 0 if kind == "Classifier" else Y_DIABETES
+    their, our = pair(kind, table, y, max_iter=3, random_state=0, **settings)
+    names = {name for name in vars(their) if name.endswith("_") and not name.startswith("_")}
+    assert {"coefs_", "loss_", "t_", "feature_names_in_"} <= names <= set(vars(our))
+    for name in names:
+        a, b = getattr(their, name), getattr(our, name)
+        assert np.isscalar(a) == np.isscalar(b)
+        assert np.isscalar(a) or type(a) is type(b)
 
 
 def test_warm_start_and_partial_fit_go_on_as_there() -> None:

@@ -277,6 +277,11 @@ def test_sparse_rows_give_the_same_as_dense() -> None:
         dense = MLPClassifier((10,), max_iter=3, random_state=0).fit(X_DIGITS, Y_DIGITS)
         assert_allclose(clf.coefs_[0], dense.coefs_[0])
         assert_allclose(clf.predict_proba(X), dense.predict_proba(X_DIGITS))
+        watched = MLPClassifier(
+            (10,), early_stopping=True, monitor="val_f1_macro", max_iter=3, random_state=0
+        )
+        scores = watched.fit(X, Y_DIGITS).history_["val_f1_macro"]
+        assert scores == watched.fit(X_DIGITS, Y_DIGITS).history_["val_f1_macro"]
 
 
 def test_probabilities_leave_the_logits_alone() -> None:
