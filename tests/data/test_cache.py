@@ -289,3 +289,14 @@ def test_paths_that_lead_nowhere(tmp_path: Path, given: str, message: str) -> No
     (tmp_path / "notes.docx").write_text("hello")
     with pytest.raises(InputError, match=message):
         read(tmp_path / given)
+
+
+def test_a_name_that_nearly_is_a_data_set_comes_before_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"there is no 'cifar-10': did you mean 'cifar10'\?$"):
+        read("cifar-10")
+    (tmp_path / "digit.csv").write_text("a,target\n1,x\n")
+    with pytest.raises(InputError, match=r"there is no 'digit': did you mean 'digits' or 'digit.csv'\?$"):
+        read("digit")

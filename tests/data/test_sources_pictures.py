@@ -203,7 +203,7 @@ def test_several_processes_give_the_same_rows_as_one(tmp_path: Path, monkeypatch
     ("files", "message"),
     [
         ({}, "holds no pictures .it is empty."),
-        ({"a/readme.md": b"hello", "b/x.md": b""}, r"holds no pictures \(it holds 2 files .md\)"),
+        ({"a/readme.md": b"hello", "b/x.md": b""}, r"holds no pictures \(it holds 2 .md\)"),
         ({"cat/1.png": b"", "cat/2.png": b""}, "only one class, 'cat'"),
         ({"train/cat/1.png": b"", "test/cat/2.png": b""}, "only one class, 'cat'"),
         ({"1.png": b"", "2.png": b""}, "2 pictures are not in class folders"),

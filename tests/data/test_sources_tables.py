@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 from glassnet.data.read import read
+from glassnet.data.sources import parquet
 from glassnet.errors import InputError
 
 TEXT = """age,town,member,pay,kind
@@ -129,8 +131,8 @@ def test_dates_in_frames(file: Path) -> None:
     [
         (TEXT, "say which column is the target, .*one of age, town, member, pay, kind"),
         (TEXT.replace("town", "age"), "has 2 columns named 'age'"),
-        ("a,target\n", "has a header but no rows"),
-        ("target\n1\n2\n", "has no column besides the target"),
+        ("a,target\n", "has a header but no rows: its only line is"),
+        ("target\n1\n2\n", "holds no table: its first line, 'target', has no delimiter"),
         ("a,target\n1,x\n2,x\n", "has only one class, 'x'"),
         ("a,target\n1,x\n2,\n3,\n", r"target 'target' is missing in 2 rows \(row 1 first\)"),
         ("a,target\n1,x\n2,y,3\n", "line 3 has 3 cells instead of 2"),
@@ -157,18 +159,61 @@ def test_unknown_columns_and_options(file: Path) -> None:
         read(file, target="knid")
     with pytest.raises(InputError, match=r"unknown column .* 'twon': did you mean 'town'"):
         read(file, target="kind", drop=["twon"])
+    with pytest.raises(InputError, match="has no column besides the target"):
+        read(file, target="kind", drop=["age", "town", "member", "pay"])
     with pytest.raises(InputError, match="target=9 is none of them"):
         read(file, target=9)
     with pytest.raises(InputError, match="transpose=True means nothing for a table"):
         read(file, target="kind", transpose=True)
 
 
-def test_damaged_parquet_and_duplicate_frame_columns(tmp_path: Path) -> None:
+def test_damaged_parquet_is_refused_and_says_nothing_else(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.parquet"
+    pl.DataFrame({"a": range(300), "y": ["a", "b", "b"] * 100}).write_parquet(path)
+    whole, dice = path.read_bytes(), random.Random(0)
+    footer = int.from_bytes(whole[-8:-4], "little")
+    wrong = [whole[:-30], whole[:100], whole[:4] + bytes(len(whole) - 12) + whole[-8:], b"PAR1"]
+    for _ in range(4):
+        at = len(whole) - 8 - dice.randrange(footer)
+        wrong.append(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+    refused = 0
+    for content in wrong:
+        path.write_bytes(content)
+        try:
+            read(path, target="y")
+        except InputError as error:
+            refused += str(path) in str(error)
+    assert refused >= 6
+    assert capfd.readouterr().err == ""
+
+
+def test_a_parquet_file_that_ends_the_process_that_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_TRIAL", "import os, sys\nprint('begun', flush=True)\nos.abort()")
     path = tmp_path / "p.parquet"
     pl.DataFrame({"a": [1, 2], "y": ["a", "b"]}).write_parquet(path)
-    path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(InputError, match="is no whole parquet file"):
+    with pytest.raises(
+        InputError, match=r"p.parquet is no whole parquet file \(its content makes no sense\)"
+    ):
         read(path, target="y")
+    monkeypatch.setattr(parquet, "_TRIAL", "raise SystemExit(1)")  # polars cannot even be imported there
+    assert len(read(path, target="y")) == 2
+
+
+def test_a_failure_inside_polars_is_an_input_error(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def panic(*_: object, **__: object) -> None:
+        raise pl.exceptions.PanicException("index out of bounds")
+
+    file.write_text(TEXT)
+    monkeypatch.setattr(pl, "read_csv", panic)
+    with pytest.raises(InputError, match="cannot be parsed: it is damaged, or a case that polars fails on"):
+        read(file, target="kind")
+
+
+def test_duplicate_and_odd_columns_of_frames() -> None:
     with pytest.raises(InputError, match="has 2 columns named 'a'"):
         read(pd.DataFrame([[1, 2, 3]], columns=["a", "a", "y"]))
     with pytest.raises(InputError, match=r"holds List.*, neither numbers nor text"):

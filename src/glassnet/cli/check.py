@@ -9,7 +9,21 @@ import typer
 
 from glassnet.cli.bar import progress_on_stderr
 from glassnet.cli.load import load
-from glassnet.cli.options import SOURCES, Debug, Json, SkipCorrupt, writable
+from glassnet.cli.options import (
+    SOURCES,
+    ClassNames,
+    Debug,
+    Drop,
+    Json,
+    NoCache,
+    OneVsRest,
+    Size,
+    SkipCorrupt,
+    Target,
+    Task,
+    Transpose,
+    writable,
+)
 from glassnet.cli.show import deliver, findings
 
 __all__ = ["check"]
@@ -18,10 +32,15 @@ __all__ = ["check"]
 def check(
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=SOURCES)],
-    target: Annotated[
-        str | None, typer.Option("--target", metavar="COLUMN", help="The target column of a table.")
-    ] = None,
+    target: Target = None,
+    drop: Drop = None,
+    task: Task = None,
+    size: Size = None,
+    transpose: Transpose = False,
+    class_names: ClassNames = None,
+    one_vs_rest: OneVsRest = None,
     skip_corrupt: SkipCorrupt = False,
+    no_cache: NoCache = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", callback=writable, help="Write what was found as a page."),
@@ -38,7 +57,11 @@ def check(
     from glassnet.lab.look import look
 
     with progress_on_stderr() as progress:
-        dataset = load(source, target=target, skip_corrupt=skip_corrupt, progress=progress)
+        dataset = load(
+            source, target=target, drop=drop or (), task=task, size=size, transpose=transpose,
+            class_names=class_names, one_vs_rest=one_vs_rest, skip_corrupt=skip_corrupt, cache=not no_cache,
+            progress=progress,
+        )  # fmt: skip
         study = look(dataset, progress=progress, command=context.obj.command)
     deliver(study, html, show=findings, as_json=json)
     if any(finding.severity is Severity.ERROR for finding in study.data.findings):

@@ -9,7 +9,19 @@ import typer
 
 from glassnet.cli.bar import progress_on_stderr
 from glassnet.cli.load import load
-from glassnet.cli.options import SOURCES, Debug, Json, Out, Seed, SkipCorrupt
+from glassnet.cli.options import (
+    SOURCES,
+    ClassNames,
+    Debug,
+    Json,
+    NoCache,
+    Out,
+    Seed,
+    Size,
+    SkipCorrupt,
+    Target,
+    Transpose,
+)
 from glassnet.cli.show import deliver, runs
 
 __all__ = ["coursework"]
@@ -38,7 +50,12 @@ def coursework(
     ] = 1.0,
     seed: Seed = 0,
     out: Out = Path("report-coursework.html"),
+    target: Target = None,
+    size: Size = None,
+    transpose: Transpose = False,
+    class_names: ClassNames = None,
     skip_corrupt: SkipCorrupt = False,
+    no_cache: NoCache = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -50,7 +67,10 @@ def coursework(
     from glassnet.lab.coursework import run_coursework
 
     with progress_on_stderr() as progress:
-        dataset = load(data, skip_corrupt=skip_corrupt, progress=progress)
+        dataset = load(
+            data, target=target, size=size, transpose=transpose, class_names=class_names,
+            skip_corrupt=skip_corrupt, cache=not no_cache, progress=progress,
+        )  # fmt: skip
         study = run_coursework(
             dataset,
             parts=tuple(sorted(set(part or PARTS))),

@@ -144,9 +144,9 @@ def class_images(dataset: Dataset, rows: Rows | None = None) -> tuple[Bytes, Byt
 def distribution(dataset: Dataset, rows: Rows | None = None) -> dict[str, npt.NDArray[np.float64]]:
     """Densities that fit one readable figure: one per image channel, or of a table's standardised columns.
 
-    A table of at most 8 columns gives one density per column, a wider one a single density of all its columns
-    A table of at most 8 columns gives one density per column, a wider one a single density of all columns
-    is counted in the outermost bins. Missing and infinite values are left out; the area of each density is 1.
+    A table of at most 8 columns gives one density per column, a wider one a single density of all columns;
+    what lies beyond the first or last bin is counted there. Missing and infinite values are left out; the
+    area of each density is 1.
 
     Returns
     -------

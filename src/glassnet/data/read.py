@@ -123,6 +123,12 @@ def _read_any(source: Any, request: Request, use_cache: bool, progress: Progress
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputError(f"{error.filename or path} cannot be read: {reason.lower()}") from error
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # polars' own failure, which is no Exception
+                raise
+            raise InputError(
+                f"{path} cannot be parsed: it is damaged, or a case that polars fails on"
+            ) from error
     if is_pair(source):
         request.refuse_unused(ARRAYS_USE, "arrays")
         return from_arrays(source, request)
@@ -265,15 +271,16 @@ def _must_exist(path: Path) -> None:
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes): copy or download it again")
         return
+    names = difflib.get_close_matches(str(path), (*BUNDLED, *KNOWN), n=1)
     parent = path.parent
     while not parent.exists():
         path, parent = parent, parent.parent
     near = difflib.get_close_matches(path.name, [p.name for p in parent.iterdir()], n=1, cutoff=0.5)
-    hint = (
-        f": did you mean {str(parent / near[0])!r}?"
-        if near
-        else f": {str(parent.resolve())!r} has nothing like it"
-    )
+    likely = [repr(name) for name in names] + [repr(str(parent / name)) for name in near]
+    if likely:
+        hint = f": did you mean {' or '.join(likely)}?"
+    else:
+        hint = f": {str(parent.resolve())!r} has nothing like it"
     raise InputError(f"there is no {str(path)!r}{hint}")
 
 

@@ -16,6 +16,7 @@ from glassnet.data.sources import (
     idx,
     listed,
     npz,
+    parquet,
     pixel_csv,
     tables,
 )
@@ -86,6 +87,7 @@ def _data_files(path: Path, files: Sequence[Path]) -> Reader | None:
         name = name.removesuffix(ending)
     parted = [(f, part_of_file(f.name) if len(files) > 1 else 0) for f in files]
     if name.endswith(".parquet"):
+        parquet.refuse_damaged(files)
         if hugging_face.holds_pictures(files[0]):
             pack = partial(hugging_face.pack, parted)
             return Reader("parquet of pictures", hugging_face.USED, (path,), pack=pack)

@@ -44,6 +44,12 @@ class Head:
             )
         return self.cells
 
+    def no_rows(self, where: str) -> InputError:
+        """The error for a file that ends after this line."""
+        shown = self.delimiter.join(self.cells)
+        shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
+        return InputError(f"{where} has a header but no rows: its only line is {shown!r}")
+
 
 @contextlib.contextmanager
 def open_text(path: Path) -> Iterator[BinaryIO]:
@@ -85,6 +91,11 @@ def head_of(file: BinaryIO, where: str) -> Head:
         cells = tuple(c.strip() for c in next(csv.reader(io.StringIO(text), delimiter=delimiter)))
     except csv.Error as error:
         raise InputError(f"{where}: line 1 cannot be read as CSV ({error}): correct it") from None
+    if len(cells) < 2:
+        shown = cells[0] if len(cells[0]) <= 40 else f"{cells[0][:40]}..."
+        raise InputError(
+            f"{where} holds no table: its first line, {shown!r}, has no delimiter (, ; | or tab)"
+        )
     numbers = [c for c in cells if _is_number(c)]
     counting = len(numbers) < len(cells) and numbers in (_count_from(0, numbers), _count_from(1, numbers))
     named = not numbers or (counting and len(numbers) > 1)

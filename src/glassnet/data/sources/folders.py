@@ -113,4 +113,4 @@ def _what_is_in(tree: Tree) -> str:
     if not tree.sizes:
         return "it is empty"
     kinds = Counter(Path(p).suffix.lower() or "no ending" for p in tree.sizes)
-    return "it holds " + ", ".join(f"{n} files {kind}" for kind, n in kinds.most_common(3))
+    return "it holds " + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(3))

@@ -11,8 +11,8 @@ import numpy as np
 
 from glassnet.data.sources.content import Content, Request, Sink
 from glassnet.data.sources.labels import class_codes
+from glassnet.data.sources.parquet import read_parquet, schema_of
 from glassnet.data.sources.pictures import decode
-from glassnet.data.sources.tables import read_parquet
 from glassnet.errors import InputError, unknown_name
 from glassnet.progress import Progress
 
@@ -68,12 +68,7 @@ def pack(files: Sequence[tuple[Path, int]], request: Request, sink: Sink, progre
 def _picture_column(path: Path) -> str | None:
     import polars as pl
 
-    try:
-        schema = pl.read_parquet_schema(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path} is no whole parquet file ({reason}): download it again") from None
-    for name, kind in schema.items():
+    for name, kind in schema_of(path).items():
         if isinstance(kind, pl.Struct) and {f.name for f in kind.fields} >= {"bytes", "path"}:
             return name
     return None
@@ -83,7 +78,7 @@ def _label(path: Path, picture: str, request: Request) -> tuple[str, tuple[str, 
     """The label column and its class names from the footer, if they are there."""
     import polars as pl
 
-    schema = pl.read_parquet_schema(path)
+    schema = schema_of(path)
     named = _class_labels(path)
     others = [n for n, kind in schema.items() if n != picture and (kind.is_integer() or kind == pl.String)]
     if request.target is not None:

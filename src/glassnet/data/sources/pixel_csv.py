@@ -117,7 +117,7 @@ def _pack_one(
             line += block.count(b"\n")
             progress.advance(len(block), f"line {line}")
     if layout is None:
-        raise InputError(f"{where} has a header but no rows")
+        raise head.no_rows(where)
     return np.concatenate(labels), layout
 
 

@@ -15,12 +15,13 @@ from glassnet.data.dataset import Dataset
 from glassnet.data.sources.content import Request, natural
 from glassnet.data.sources.delimited import head_of, open_text, refuse_odd_lines
 from glassnet.data.sources.labels import interpret
+from glassnet.data.sources.parquet import read_parquet
 from glassnet.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["USED", "from_frame", "read_delimited", "read_parquet", "read_tables"]
+__all__ = ["USED", "from_frame", "read_delimited", "read_tables"]
 
 USED = frozenset({"target", "drop", "class_names", "task"})
 
@@ -165,18 +166,6 @@ def read_tables(files: Sequence[tuple[Path, int]], request: Request, where: str)
     return replace(data, notes=(*data.notes, *notes))
 
 
-def read_parquet(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    """A parquet file, or some of its columns, as a frame; a damaged one is an InputError."""
-    import polars as pl
-
-    try:
-        return pl.read_parquet(path, columns=columns)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(
-            f"{path} is no whole parquet file ({_first_line(error)}): download it again"
-        ) from None
-
-
 def read_delimited(path: Path) -> pl.DataFrame:
     """A CSV or TSV file as a frame; InputError names a line that is not UTF-8 or not as long as the head."""
     import polars as pl
@@ -189,7 +178,7 @@ def read_delimited(path: Path) -> pl.DataFrame:
     comma = head.delimiter == ";" and _DECIMAL_COMMA.search(content[:100_000]) is not None
     first = 1 + head.named
     if not content.strip():
-        raise InputError(f"{where} has a header but no rows")
+        raise head.no_rows(where)
     try:
         frame = pl.read_csv(
             _EMPTY_LINES.sub(b"\n", content.strip(b"\r\n")), has_header=False, new_columns=list(names),
