@@ -63,7 +63,7 @@ def test_without_a_verb_the_help_goes_to_stderr(capsys) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["chek"], "No such command 'chek'. Did you mean 'check'? (see: glassnet --help)"),
+        (["dmo"], "No such command 'dmo'. Did you mean 'demo'? (see: glassnet --help)"),
         (["check"], "Missing argument 'SOURCE'"),
         (["run", "coursework"], "Missing option '--data'"),
         (["run", "coursework", "--data", "x", "--part", "5"], "--part"),
@@ -190,3 +190,14 @@ def test_check_fails_on_data_that_make_results_meaningless(tmp_path, capsys) -> 
     assert main(["check", table(tmp_path / "leaves.csv", first_cell="inf"), "--json"]) == 1
     findings = json.loads(capsys.readouterr().out)["data"]["findings"]
     assert [f["check"] for f in findings if f["severity"] == "error"] == ["infinite-values"]
+
+
+def test_the_cache_is_shown_and_cleared(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("GLASSNET_DATA_DIR", str(tmp_path))
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "abc.bin").write_bytes(bytes(3_000_000))
+    assert main(["cache"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}: 1 packed copies, 3 of at most 10,000 MB\n"
+    assert main(["cache", "--clear"]) == 0
+    assert capsys.readouterr().out.startswith("3 MB removed\n")
+    assert list((tmp_path / "packed").iterdir()) == []

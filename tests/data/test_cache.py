@@ -300,3 +300,46 @@ def test_a_name_that_nearly_is_a_data_set_comes_before_files(
     (tmp_path / "digit.csv").write_text("a,target\n1,x\n")
     with pytest.raises(InputError, match=r"there is no 'digit': did you mean 'digits' or 'digit.csv'\?$"):
         read("digit")
+
+
+def test_copies_used_longest_ago_make_room(
+    tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch, count_decoding: Callable[[], int]
+) -> None:
+    monkeypatch.setenv("GLASSNET_CACHE_GB", "1000e-9")  # room for two copies of 432 bytes
+    paths = [write_folder(tmp_path / f"d{k}", two_classes()) for k in range(3)]
+    for k, path in enumerate(paths):
+        (path / "cat" / "0.png").write_bytes(encoded(pixels(900 + k)))
+    first = read(paths[0])
+    read(paths[1])
+    for k, record in enumerate(sorted((fresh / "packed").glob("*.npz"), key=os.path.getmtime)):
+        os.utime(record, (k, k))
+    read(paths[0])  # used again: now the second is the older one
+    read(paths[2])
+    assert cache.size() == (2, 864)
+    assert count_decoding() == 3
+    read(paths[0])
+    read(paths[2])
+    assert count_decoding() == 3
+    np.testing.assert_array_equal(read(paths[1]).X, read(paths[1], cache=False).X)
+    assert count_decoding() == 5
+    np.testing.assert_array_equal(first.X, read(paths[0], cache=False).X)  # its map outlives the file
+
+
+def test_a_copy_larger_than_the_limit_stays_alone(
+    tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLASSNET_CACHE_GB", "1e-9")
+    read(write_folder(tmp_path / "d", two_classes()))
+    assert cache.size() == (1, 432)
+    assert cache.make_room(0) == 432
+    assert list((fresh / "packed").iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", ["ten", "0", "-1", "nan", "inf"])
+def test_a_limit_that_is_none(
+    wrong: str, tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLASSNET_CACHE_GB", wrong)
+    with pytest.raises(InputError, match="must be a number of gigabytes above 0"):
+        read(write_folder(tmp_path / "d", two_classes()))
+    assert [p for p in fresh.rglob("*") if p.is_file()] == []

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from glassnet import __version__
-from glassnet.cli import check, coursework, demo, experiment, runs
+from glassnet.cli import cache, check, coursework, demo, experiment, runs
 from glassnet.cli.options import Session
 from glassnet.cli.say import one_line, say
 from glassnet.errors import GlassnetError
@@ -38,6 +38,7 @@ app.add_typer(run, name="run")
 app.command("new")(experiment.new)
 app.add_typer(runs.runs, name="runs")
 app.command("check")(check.check)
+app.command("cache")(cache.cache)
 
 
 def print_version(wanted: bool) -> None:

@@ -4,6 +4,9 @@
 last: its presence means that the copy is whole. `seen/<hash of path and options>.json` remembers the size and
 time of the files a copy was made from, so that a second start need not hash them. Everything is written under
 a temporary name and renamed, so readers, writers and killed processes never disturb one another.
+
+A copy that is used gets a new time of change on its record. After a copy is made, those used longest ago are
+removed until all together are within GLASSNET_CACHE_GB (10 by default); downloads are never removed.
 """
 
 from __future__ import annotations
@@ -28,10 +31,12 @@ import numpy.typing as npt
 from glassnet.data.dataset import ImageShape
 from glassnet.data.sources.content import Content
 from glassnet.data.sources.tree import walk
+from glassnet.errors import InputError
 
-__all__ = ["CacheFailed", "Entry", "Stored", "content_key", "folder", "recall", "stamp"]
+__all__ = ["CacheFailed", "Entry", "Stored", "content_key", "folder", "make_room", "recall", "size", "stamp"]
 
 _FORMAT = 1  # raise it when what readers produce changes: older copies are then made anew
+_MOST_GB = 10.0  # 60 times CIFAR-10
 _STALE_SECONDS = 600  # a writer touches its temporary file every few seconds
 
 
@@ -56,6 +61,70 @@ def folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("glassnet", appauthor=False))
+
+
+def limit() -> int:
+    """Bytes that all packed copies together may take: GLASSNET_CACHE_GB, else 10 GB.
+
+    Raises
+    ------
+    InputError
+        If GLASSNET_CACHE_GB is no number above 0.
+    """
+    chosen = os.environ.get("GLASSNET_CACHE_GB", "") or str(_MOST_GB)
+    try:
+        most = float(chosen)
+    except ValueError:
+        most = 0.0
+    if not 0 < most < float("inf"):
+        raise InputError(f"GLASSNET_CACHE_GB={chosen!r} must be a number of gigabytes above 0, such as 10")
+    return int(most * 1e9)
+
+
+def make_room(most: int, spare: str = "") -> int:
+    """Remove packed copies, those used longest ago first, until the rest takes at most so many bytes.
+
+    Parameters
+    ----------
+    most : bytes; 0 removes all
+    spare : key of a copy that stays
+
+    Returns
+    -------
+    Bytes that were freed
+    """
+    copies = _copies()
+    total, freed = sum(taken for _, taken, _ in copies), 0
+    for _, taken, pixels in copies:
+        if total - freed <= most:
+            break
+        if pixels.stem != spare:
+            with contextlib.suppress(OSError):
+                # The record first: without it nobody takes the pixels for whole. Who maps them keeps them.
+                pixels.with_suffix(".npz").unlink(missing_ok=True)
+                pixels.unlink()
+                freed += taken
+    return freed
+
+
+def size() -> tuple[int, int]:
+    """Number of packed copies, and the bytes they take."""
+    copies = _copies()
+    return len(copies), sum(taken for _, taken, _ in copies)
+
+
+def _copies() -> list[tuple[float, int, Path]]:
+    """Time of the last use, bytes and pixels of each copy, the one used longest ago first.
+
+    Pixels whose record was never written are among them, as old as they are.
+    """
+    found = []
+    for pixels in (folder() / "packed").glob("*.bin"):
+        with contextlib.suppress(OSError):  # another process has removed it
+            record = pixels.with_suffix(".npz")
+            used = record if record.exists() else pixels
+            found.append((used.stat().st_mtime, pixels.stat().st_size, pixels))
+    return sorted(found)
 
 
 def stamp(paths: Sequence[Path]) -> str:
@@ -123,6 +192,8 @@ class Entry:
             if self._pixels.stat().st_size != shape[0] * shape[1]:
                 return None
             X = np.memmap(self._pixels, np.uint8, "r", shape=shape)
+            with contextlib.suppress(OSError):  # a cache that can only be read serves too
+                os.utime(self._record)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
         content = Content(
@@ -132,6 +203,7 @@ class Entry:
 
     def writer(self) -> _Writer:
         """A sink for the pixels of this copy."""
+        limit()  # a wrong setting is refused now, not after the work
         return _Writer(self._pixels)
 
     def commit(self, writer: _Writer, content: Content, fingerprint: str) -> Stored:
@@ -150,6 +222,7 @@ class Entry:
         stored = self.load()
         if stored is None:
             raise CacheFailed(f"{self._pixels} cannot be read back")
+        make_room(limit(), spare=self.key)
         return stored
 
     def remember(self, path: Path, options: str, depends: Sequence[Path], now: str) -> None:
