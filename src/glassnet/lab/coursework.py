@@ -279,6 +279,10 @@ class _Work:
             references = part_3_references(scores, under_their_rule, losses[0], losses[-1])
         return replace(part, scores=scores, references=references, scores_of=self._scored(t.job.label))
 
+    def _last_epoch(self, t: Trained) -> LastEpoch:
+        last = t.history.last
+        return LastEpoch(last("loss"), last("accuracy"), last("val_loss"), last("val_accuracy"))
+
     def _part_4(self, part: Part, done: list[Trained]) -> Part:
         labels = tuple(t.job.label for t in done)
         questions = [
@@ -294,12 +298,11 @@ class _Work:
         scores = None
         if np.isfinite(Z).all():
             scores = class_scores(best.job.y[self.rows.test], Z.argmax(axis=1), self.dataset.class_names)
-        keys = ("loss", "accuracy", "val_loss", "val_accuracy")
         references = tuple(
             reference
             for t in done
             if self.is_cifar10
-            for reference in part_4_references(t.job.label, LastEpoch(*map(t.history.last, keys)))
+            for reference in part_4_references(t.job.label, self._last_epoch(t))
         )
         return replace(
             part, scores=scores, comparisons=comparisons, references=references,
