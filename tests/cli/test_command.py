@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 
@@ -201,3 +202,17 @@ def test_the_cache_is_shown_and_cleared(tmp_path, monkeypatch, capsys) -> None:
     assert main(["cache", "--clear"]) == 0
     assert capsys.readouterr().out.startswith("3 MB removed\n")
     assert list((tmp_path / "packed").iterdir()) == []
+
+
+def test_the_page_shows_pictures_of_classes_and_of_examples(tmp_path, capsys) -> None:
+    """Mean and spread of each class, one figure of the distribution, and the rows that a finding names."""
+    page = tmp_path / "look.html"
+    assert main(["check", "digits", "--html", str(page)]) == 0
+    html = page.read_text()
+    for k in range(10):
+        assert f'alt="mean image of {k}"' in html
+        assert f'alt="standard deviation image of {k}"' in html
+    assert html.count("How the values are distributed; the area under each outline is 1.") == 1
+    named = re.search(r"suspected-label-errors.*?<dt>Examples</dt><dd>(\d+)", html, re.DOTALL)
+    assert named
+    assert re.search(f'<img src="data:image/png;base64,[^"]+" alt="row {named[1]}">{named[1]}: \\d', html)

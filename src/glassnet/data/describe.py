@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,15 @@ from glassnet.data.split import Split
 from glassnet.errors import InputError
 from glassnet.seeds import stream
 
-__all__ = ["Description", "class_images", "column_quantiles", "describe", "distribution", "samples_per_class"]
+__all__ = [
+    "Description",
+    "class_images",
+    "column_quantiles",
+    "describe",
+    "distribution",
+    "pictures_of",
+    "samples_per_class",
+]
 
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
@@ -109,6 +118,27 @@ def samples_per_class(dataset: Dataset, k: int, seed: int = 0, rows: Rows | None
         chosen = rng.permutation(members)[:k]
         out[c, : len(chosen)] = _pictures(dataset.X[np.sort(chosen)] * factor, image)
     return out
+
+
+def pictures_of(dataset: Dataset, rows: Sequence[int]) -> dict[int, tuple[str, Bytes]]:
+    """Target and picture (height, width, channels) of each of these rows, brightened as samples are.
+
+    Examples
+    --------
+    >>> data = Dataset(np.eye(2, dtype=np.uint8), np.array([0, 1]), ("a", "b"), image=ImageShape(1, 2, 1))
+    >>> {row: (name, picture.ravel().tolist()) for row, (name, picture) in pictures_of(data, [1]).items()}
+    {1: ('b', [0, 255])}
+    """
+    image, factor = _image_of(dataset), _brightness(dataset, None)
+    shown = _pictures(np.asarray(dataset.X[list(rows)]) * factor, image)
+    return {row: (_target(dataset, row), picture) for row, picture in zip(rows, shown, strict=True)}
+
+
+def _target(dataset: Dataset, row: int) -> str:
+    y = dataset.y[row]
+    if not dataset.class_names:
+        return " ".join(f"{value:.4g}" for value in np.atleast_1d(y))
+    return dataset.class_names[y] if 0 <= y < dataset.n_classes else f"label {y}"
 
 
 def class_images(dataset: Dataset, rows: Rows | None = None) -> tuple[Bytes, Bytes]:

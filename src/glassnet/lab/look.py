@@ -8,14 +8,16 @@ from collections.abc import Sequence
 
 from glassnet.data.checks import run_checks
 from glassnet.data.dataset import Dataset
-from glassnet.data.describe import describe
+from glassnet.data.describe import describe, pictures_of
 from glassnet.data.split import Split
-from glassnet.findings import Finding
+from glassnet.findings import Finding, Severity
 from glassnet.lab.environment import environment
 from glassnet.lab.results import DataSummary, Study
 from glassnet.progress import Progress
 
 __all__ = ["look", "summarise"]
+
+_EXAMPLES = 12  # pictures of each finding
 
 
 def look(dataset: Dataset, *, progress: Progress | None = None, command: str = "") -> Study:
@@ -72,4 +74,17 @@ def summarise(
         image_shape=None if image is None else (image.height, image.width, image.channels),
         samples=drawn.samples, mean_images=drawn.mean_images, std_images=drawn.std_images,
         distribution=dict(drawn.distribution), quantiles=drawn.quantiles,
+        pictured={} if image is None else pictures_of(dataset, _example_rows(dataset, findings)),
     )  # fmt: skip
+
+
+def _example_rows(dataset: Dataset, findings: Sequence[Finding]) -> list[int]:
+    """Rows that findings name as examples (columns are named by text)."""
+    rows = {
+        example
+        for finding in findings
+        if finding.severity > Severity.SKIPPED
+        for example in finding.examples[:_EXAMPLES]
+        if isinstance(example, int) and 0 <= example < len(dataset)
+    }
+    return sorted(rows)

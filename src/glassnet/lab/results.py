@@ -85,6 +85,8 @@ class DataSummary:
     distribution: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     # "edges" (b + 1,), then one density (b,) per channel or column group, by name
     quantiles: npt.NDArray[Any] | None = None  # (5, n_features): min, 25 %, median, 75 %, max per column
+    pictured: dict[int, tuple[str, npt.NDArray[Any]]] = field(default_factory=dict)
+    # rows that findings give as examples: target, (height, width, channels) uint8
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ def _data(data: DataSummary) -> dict[str, Any]:
         "most": max((n for split in data.counts.values() for n in split), default=0),
         "drawings": drawings,
         "findings": tables.worst_first(data.findings),
+        "pictured": {row: (name, png_address(image)) for row, (name, image) in data.pictured.items()},
     }
 
 

@@ -13,7 +13,7 @@ from glassnet.lab.results import Study
 
 __all__ = ["study_json"]
 
-_PICTURES = {"samples", "mean_images", "std_images"}
+_PICTURES = {"samples", "mean_images", "std_images", "pictured"}
 
 
 def study_json(study: Study) -> dict[str, Any]:
