@@ -16,7 +16,7 @@ from glassnet.errors import InputError
 from glassnet.lab.environment import environment
 from glassnet.lab.measures import constant_outputs, measure_all, task_of
 from glassnet.lab.spec import FORMAT, RunSpec
-from glassnet.lab.store import Result, RunStore, disk, replaced
+from glassnet.lab.store import CHECKPOINT, Result, RunStore, disk, replaced
 from glassnet.lab.train_one import Trained, decide, divide, train_one
 from glassnet.nn.save import save_network
 from glassnet.train import Callback, Run
@@ -30,8 +30,15 @@ class _HistoryFile(Callback):
     def __init__(self, file: IO[str]) -> None:
         self.file = file
 
+    def on_start(self, run: Run) -> None:
+        for epoch in range(len(run.history)):  # it goes on from a checkpoint
+            self._write(run, epoch)
+
     def on_epoch(self, run: Run) -> None:
-        line = {name: column[-1] for name, column in run.history.values.items()}
+        self._write(run, -1)
+
+    def _write(self, run: Run, epoch: int) -> None:
+        line = {name: column[epoch] for name, column in run.history.values.items()}
         plain = {name: value if math.isfinite(value) else None for name, value in line.items()}
         self.file.write(json.dumps(plain) + "\n")
         self.file.flush()
@@ -81,7 +88,7 @@ def _do(spec: RunSpec, dataset: Dataset, store: RunStore, key: str) -> Result:
         }  # fmt: skip
         try:
             with (folder / "history.jsonl").open("w", encoding="utf-8") as file:
-                trained = train_one(spec, dataset, [_HistoryFile(file)])
+                trained = train_one(spec, dataset, [_HistoryFile(file)], folder / CHECKPOINT)
                 os.fsync(file.fileno())
         except (MemoryError, OSError):
             raise  # the machine's trouble, not the setting's: nothing is recorded

@@ -2,7 +2,7 @@
 
 A folder is `RUNS/<key>/` with spec.toml, env.json, history.jsonl, model.safetensors, predictions.npz and,
 last and by an atomic rename, result.json: its presence means done. Whatever lies there without it is an
-unfinished run and will be done again.
+unfinished run and will be done again; a long one goes on from its checkpoint.npz.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from glassnet.errors import InputError
 from glassnet.lab.lock import Lock
 from glassnet.lab.spec import FORMAT, RunSpec, digest
 
-__all__ = ["Result", "RunStore", "replaced"]
+__all__ = ["CHECKPOINT", "Result", "RunStore", "replaced"]
 
 Array = npt.NDArray[Any]
+CHECKPOINT = "checkpoint.npz"  # of a run that takes long; gone when it is done
 _FILES = ("spec.toml", "env.json", "history.jsonl", "model.safetensors", "predictions.npz")
 
 
@@ -135,18 +136,31 @@ class RunStore:
         )
 
     def begin(self, key: str, identity: dict[str, Any], env: dict[str, str]) -> Path:
-        """An empty folder with spec.toml and env.json; an unfinished run's remains are cleared."""
+        """A folder with spec.toml and env.json; an unfinished run's remains are cleared.
+
+        Its checkpoint stays if it was made for this spec in this environment: other versions or another
+        processor could end with other bits.
+        """
         import tomli_w
 
         folder = self.folder(key)
+        told = {
+            "env.json": json.dumps(env, indent=1).encode(),
+            "spec.toml": tomli_w.dumps(_without_none(identity)).encode(),
+        }
         with disk(folder):
-            if folder.exists():
+            if folder.exists() and not all(_holds(folder / name, text) for name, text in told.items()):
                 shutil.rmtree(folder)
-            folder.mkdir(parents=True)
-            with replaced(folder / "env.json") as file:
-                file.write(json.dumps(env, indent=1).encode())
-            with replaced(folder / "spec.toml") as file:
-                file.write(tomli_w.dumps(_without_none(identity)).encode())
+            folder.mkdir(parents=True, exist_ok=True)
+            for place in folder.iterdir():
+                if place.is_dir():
+                    shutil.rmtree(place)
+                elif place.name not in (CHECKPOINT, *told):
+                    place.unlink()
+            for name, text in told.items():
+                if not _holds(folder / name, text):
+                    with replaced(folder / name) as file:
+                        file.write(text)
         return folder
 
     def finish(self, key: str, plain: dict[str, Any]) -> None:
@@ -155,8 +169,12 @@ class RunStore:
         present = [name for name in _FILES if (folder / name).exists()]
         plain = {**plain, "key": key, "files": {name: _sha256(folder / name) for name in present}}
         sealed = {**plain, "seal": digest(plain)}
-        with disk(folder), replaced(folder / "result.json") as file:
-            file.write(json.dumps(sealed, indent=1, allow_nan=False).encode())
+        with disk(folder):
+            sync_folder(folder)  # what result.json vouches for must survive a power cut that it survives
+            with replaced(folder / "result.json") as file:
+                file.write(json.dumps(sealed, indent=1, allow_nan=False).encode())
+            sync_folder(folder)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
 
     def history(self, key: str) -> dict[str, list[float]]:
         """Quantities per epoch of a run, NaN where one was not measured."""
@@ -215,6 +233,23 @@ def _without_none(plain: dict[str, Any]) -> dict[str, Any]:
     return {
         k: _without_none(v) if isinstance(v, dict) else v for k, v in plain.items() if v is not None
     }  # TOML has no null; absent means the default, and None is always the default
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except FileNotFoundError:
+        return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk (where the system can: Windows does it by itself)."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _sha256(path: Path) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from glassnet.nn import (
     LayerNorm,
     Loss,
     Network,
+    Optimizer,
     RMSNorm,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
@@ -55,8 +57,10 @@ from glassnet.train import (
     MaxNorm,
     Run,
     fit,
+    load_checkpoint,
     outputs,
 )  # fmt: skip
+from glassnet.train.checkpoint import save_checkpoint
 
 __all__ = ["Trained", "decide", "divide", "select_rows", "set_up", "train_one"]
 
@@ -164,13 +168,16 @@ def set_up(spec: RunSpec, dataset: Dataset, seed: int) -> SetUp:
     )  # fmt: skip
 
 
-def train_one(spec: RunSpec, dataset: Dataset, callbacks: Sequence[Callback] = ()) -> Trained:
+def train_one(
+    spec: RunSpec, dataset: Dataset, callbacks: Sequence[Callback] = (), checkpoint: Path | None = None
+) -> Trained:  # fmt: skip
     """Train and score the network of a RunSpec; the result depends on nothing but spec and data.
 
     Parameters
     ----------
     dataset : as read; `select_rows` has been applied
     callbacks : told of every epoch (they cannot change the result)
+    checkpoint : where a long training leaves its state once a minute, and goes on bit for bit if there is one
 
     Examples
     --------
@@ -199,11 +206,15 @@ def train_one(spec: RunSpec, dataset: Dataset, callbacks: Sequence[Callback] = (
     treatments = [L1(t.l1)] if t.l1 else []
     treatments += [L2(t.l2)] if t.l2 else []  # type: ignore[list-item]
     treatments += [ClipNorm(t.clip_norm)] if t.clip_norm else []  # type: ignore[list-item]
+    step = optimizer(t.optimizer, lr=_lr(spec), **t.settings)
+    resume = _resumed(checkpoint, network, step, t.epochs, steering)
+    if resume is not None:
+        begun -= sum(resume.history["seconds"])
+    keeping = [] if checkpoint is None else [_Keep(checkpoint, steering)]
     history = fit(
-        network, ready.train, validation=ready.validation,
-        optimizer=optimizer(t.optimizer, lr=_lr(spec), **t.settings),
+        network, ready.train, validation=ready.validation, optimizer=step, resume=resume,
         schedule=schedule(t.schedule, warm=t.warm_up), epochs=t.epochs, batch_size=t.batch_size,
-        treatments=treatments, callbacks=[*steering, *callbacks], seed=seed,
+        treatments=treatments, callbacks=[*steering, *callbacks, *keeping], seed=seed,
     )  # fmt: skip
     return _scored(spec, dataset, ready, history, begun)
 
@@ -334,6 +345,38 @@ def _guessing_loss(ready: SetUp, dataset: Dataset) -> float:
         return float(np.square(ready.targets[ready.rows.validation]).mean() / 2)
     P = constant_outputs(dataset.y[ready.rows.train], dataset.n_classes, len(y))
     return float(-np.log(np.maximum(P[np.arange(len(y)), y], 1e-12)).mean())
+
+
+CHECKPOINT_EVERY = 60.0  # seconds: shorter runs leave none
+
+
+def _resumed(
+    checkpoint: Path | None, network: Network, step: Optimizer, epochs: int, steering: Sequence[Callback]
+) -> Run | None:  # fmt: skip
+    """The training that a checkpoint holds; None without one, and where a power cut left half of one."""
+    if checkpoint is None or not checkpoint.exists():
+        return None
+    try:
+        return load_checkpoint(checkpoint, network, step, epochs, steering)
+    except InputError:
+        return None
+
+
+class _Keep(Callback):
+    """Leaves a checkpoint once a minute."""
+
+    def __init__(self, path: Path, steering: Sequence[Callback]) -> None:
+        self.path, self.steering = path, steering
+        self.latest = time.monotonic()
+
+    def on_epoch(self, run: Run) -> None:
+        if run.stopped or run.epoch == run.epochs or time.monotonic() - self.latest < CHECKPOINT_EVERY:
+            return
+        try:
+            save_checkpoint(run, self.path, self.steering)
+        except InputError as error:  # the disk's trouble, not the setting's
+            raise error.__cause__ or error from None
+        self.latest = time.monotonic()
 
 
 class _StopHopeless(Callback):
