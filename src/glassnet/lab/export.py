@@ -81,8 +81,8 @@ def outcome_markdown(outcome: Outcome) -> str:
     blocks.append("Limits:\n\n" + "\n".join(f"- {limit}" for limit in outcome.limits) + "\n")
     env = outcome.environment
     blocks.append(
-        f"Plan {outcome.hash}, {outcome.n_runs} runs, {outcome.compute / 60:.1f} minutes of training in all, "
-        f"on {env['processor']}, {env['BLAS']}.\n"
+        f"Plan {outcome.hash}: {outcome.n_runs} runs, {outcome.compute:,.0f} seconds of training in all, one "
+        f"BLAS thread each; {env['processor']}; glassnet {env['glassnet']}, numpy {env['numpy']}.\n"
     )
     return "\n".join(blocks)
 
