@@ -49,6 +49,14 @@ def _gather_cases(rng: np.random.Generator, B: int, D: int, t: Any) -> Iterator[
             yield X, rows, scale, shift, t(np.full((B, D), np.nan))
 
 
+def _product_cases(rng: np.random.Generator, B: int, D: int, t: Any) -> Iterator[Arguments]:
+    for K, N in ((D, B), (17, 16), (130, 37), (40, 100), (16, 128), (200, 64)):
+        tall, flat = rng.normal(size=(K, B)).T, rng.normal(size=(N, K)).T
+        wide, gaps = rng.normal(size=(B, K)), rng.normal(size=(B, K + 3))[:, :K]
+        for A, W in ((wide, rng.normal(size=(K, N))), (tall, flat), (gaps, flat.copy())):
+            yield t(A), t(W), t(np.full((B, N), np.nan))
+
+
 def _softmax_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Arguments]:
     y = rng.integers(C, size=B)
     for Z in (rng.normal(size=(B, C)), 500 * rng.normal(size=(B, C)), np.full((B, C), 1e4)):
@@ -121,6 +129,7 @@ CASES: dict[str, Callable[..., Iterator[Arguments]]] = {
     "bias_act": _activation_cases,
     "act_grad": _gradient_cases,
     "gather": _gather_cases,
+    "product": _product_cases,
     "softmax_cross_entropy": _softmax_cases,
     "sigmoid_cross_entropy": _sigmoid_cases,
     "dropout": _dropout_cases,

@@ -6,6 +6,7 @@ environment selects the definition for everything; the results agree to rounding
 """
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 from glassnet.errors import unknown_name
 
@@ -14,8 +15,13 @@ if _form not in ("compiled", "reference"):
     raise unknown_name("value of GLASSNET_KERNELS", _form, ("compiled", "reference"))
 if _form == "reference":
     from glassnet.kernels.reference import *  # noqa: F403
+
+    def employed(wanted: bool = True) -> AbstractContextManager[None]:
+        """Nobody: NumPy does everything, with the threads of its BLAS."""
+        return nullcontext()
 else:
     from glassnet.kernels.compiled import *  # noqa: F403
+    from glassnet.kernels.team import employed as employed
 
 __all__ = [  # noqa: F405
     "act_grad",
@@ -29,6 +35,7 @@ __all__ = [  # noqa: F405
     "lion",
     "momentum",
     "nadam",
+    "product",
     "rms_norm",
     "rms_norm_grad",
     "rmsprop",

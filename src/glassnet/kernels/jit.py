@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from numba import njit
+from numba import extending, njit
 
-__all__ = ["compiler"]
+__all__ = ["compiler", "intrinsic"]
 
 log = logging.getLogger("glassnet")
 
@@ -29,6 +29,14 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             return njit(**options)(function)
 
     return compile_cached
+
+
+def intrinsic(declare: Callable[..., Any]) -> Any:
+    """`numba.extending.intrinsic`: a function of compiled code that is written in LLVM's own language.
+
+    `declare(typing context, *argument types)` returns its signature and the function that generates it.
+    """
+    return extending.intrinsic(declare)
 
 
 @cache

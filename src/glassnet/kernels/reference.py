@@ -22,6 +22,7 @@ __all__ = [
     "lion",
     "momentum",
     "nadam",
+    "product",
     "rms_norm",
     "rms_norm_grad",
     "rmsprop",
@@ -46,6 +47,11 @@ def gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array) -> Non
     """out = X[rows] * scale + shift, converted to out's type; scale and shift have shape (1,) or (I,)."""
     np.multiply(X[rows], scale, out=out, casting="unsafe")  # (B, I)
     out += shift
+
+
+def product(A: Array, B: Array, out: Array) -> None:
+    """out = A @ B."""
+    np.matmul(A, B, out=out)
 
 
 def bias_act(Z: Array, b: Array, f: ActivationLike, A: Array) -> None:

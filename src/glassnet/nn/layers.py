@@ -171,7 +171,7 @@ class Dense(Layer):
 
     def forward(self, X: Array, train: bool) -> Array:
         self.X = X  # (B, I)
-        np.matmul(X, self.W, out=self.Z)  # (B, O)
+        kernels.product(X, self.W, self.Z)  # (B, O)
         if self.ntk:
             self.Z *= self.gain
         kernels.bias_act(self.Z, self.b, self.f, self.A)  # (B, O)
@@ -183,9 +183,9 @@ class Dense(Layer):
         )  # dA is dZ now: (B, O)
         if self.ntk:
             dA *= self.gain
-        np.matmul(self.X.T, dA, out=self.dW)  # (I, O)
+        kernels.product(self.X.T, dA, self.dW)  # (I, O)
         if self.needs_dX:
-            np.matmul(dA, self.W.T, out=self.dX)  # (B, I)
+            kernels.product(dA, self.W.T, self.dX)  # (B, I)
             return self.dX
         return dA
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy.typing as npt
@@ -9,8 +10,9 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.layers import Layer
+from glassnet.seeds import stream
 
-__all__ = ["Dropout", "Noise"]
+__all__ = ["Dropout", "Noise", "seed_noise"]
 
 Array = npt.NDArray[Any]
 
@@ -77,3 +79,10 @@ class Noise(Layer):
 
     def settings(self) -> dict[str, Any]:
         return {"std": self.std}
+
+
+def seed_noise(layers: Iterable[Layer], seed: int, epoch: int) -> None:
+    """Give every layer that draws its own stream for this epoch: a resumed run draws the same numbers."""
+    for i, layer in enumerate(layers):
+        if layer.draws:
+            layer.rng = stream(seed, "dropout", i, epoch)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
+from glassnet.nn.noise import seed_noise
 from glassnet.nn.optimizers import Optimizer
 from glassnet.nn.optimizers import optimizer as resolve_optimizer
 from glassnet.nn.schedules import Schedule
@@ -23,6 +24,7 @@ from glassnet.train.feed import Feed
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
 from glassnet.train.measure import checked_metrics, evaluate, measured, metric
+from glassnet.train.threads import threads_for
 from glassnet.train.treatments import Treatment
 
 __all__ = ["batch_gradient", "fit"]
@@ -86,41 +88,42 @@ def fit(
     for callback in callbacks:
         callback.on_start(run)
     try:
-        for epoch in range(run.epoch, epochs):
-            if run.stopped:
-                break
-            started = time.perf_counter()
-            loss, hits = 0.0, dict.fromkeys(metrics, 0.0)
-            _seed_dropout(network, seed, epoch)
-            for rows in _batches(train, size, drop_last, shuffle, seed, epoch):
-                draw = stream(seed, "augment", run.step) if train.augment is not None else None
-                value = batch_gradient(network, train, rows, metrics, hits, draw)
-                if not math.isfinite(value):
-                    run.stop(locate_not_finite(network, run.step), diverged=True)
+        with threads_for(network, size):
+            for epoch in range(run.epoch, epochs):
+                if run.stopped:
                     break
-                for treat in treatments:
-                    value += treat(network, train.total_weight(rows) or 1.0)
-                run.factor = factor_at(run.step / n_steps) * run.lr_factor
-                optimizer.step(run.factor)
-                run.step += 1
-                loss += value * len(rows)
+                started = time.perf_counter()
+                loss, hits = 0.0, dict.fromkeys(metrics, 0.0)
+                seed_noise(network.every_layer(), seed, epoch)
+                for rows in _batches(train, size, drop_last, shuffle, seed, epoch):
+                    draw = stream(seed, "augment", run.step) if train.augment is not None else None
+                    value = batch_gradient(network, train, rows, metrics, hits, draw)
+                    if not math.isfinite(value):
+                        run.stop(locate_not_finite(network, run.step), diverged=True)
+                        break
+                    for treat in treatments:
+                        value += treat(network, train.total_weight(rows) or 1.0)
+                    run.factor = factor_at(run.step / n_steps) * run.lr_factor
+                    optimizer.step(run.factor)
+                    run.step += 1
+                    loss += value * len(rows)
+                    for callback in callbacks:
+                        callback.on_step(run)
+                if not run.history.diverged and not np.isfinite(network.theta).all():
+                    run.stop(locate_not_finite(network, run.step), diverged=True)
+                n_seen = len(train) - (len(train) % size if drop_last else 0)
+                run.epoch = epoch + 1
+                quantities = {"loss": loss / n_seen} | {name: total / n_seen for name, total in hits.items()}
+                if validation is not None:
+                    due = run.epoch % validate_every == 0 or run.epoch == epochs
+                    found = evaluate(network, validation, metrics) if due else {}
+                    quantities |= {f"val_{name}": found.get(name, math.nan) for name in ("loss", *metrics)}
+                if run.history.diverged:
+                    quantities = dict.fromkeys(quantities, math.nan)
+                quantities |= {"lr": optimizer.lr * run.factor, "seconds": time.perf_counter() - started}
+                run.history.record({"epoch": float(run.epoch)} | quantities)
                 for callback in callbacks:
-                    callback.on_step(run)
-            if not run.history.diverged and not np.isfinite(network.theta).all():
-                run.stop(locate_not_finite(network, run.step), diverged=True)
-            n_seen = len(train) - (len(train) % size if drop_last else 0)
-            run.epoch = epoch + 1
-            quantities = {"loss": loss / n_seen} | {name: total / n_seen for name, total in hits.items()}
-            if validation is not None:
-                due = run.epoch % validate_every == 0 or run.epoch == epochs
-                found = evaluate(network, validation, metrics) if due else {}
-                quantities |= {f"val_{name}": found.get(name, math.nan) for name in ("loss", *metrics)}
-            if run.history.diverged:
-                quantities = dict.fromkeys(quantities, math.nan)
-            quantities |= {"lr": optimizer.lr * run.factor, "seconds": time.perf_counter() - started}
-            run.history.record({"epoch": float(run.epoch)} | quantities)
-            for callback in callbacks:
-                callback.on_epoch(run)
+                    callback.on_epoch(run)
     except KeyboardInterrupt:
         run.stop("interrupted by the user", interrupted=True)
     finally:
@@ -191,10 +194,3 @@ def batch_gradient(
     if not whole:
         network.grad[:] = total
     return loss
-
-
-def _seed_dropout(network: Network, seed: int, epoch: int) -> None:
-    """Give every layer that draws its own stream for this epoch: a resumed run draws the same numbers."""
-    for i, layer in enumerate(network.every_layer()):
-        if layer.draws:
-            layer.rng = stream(seed, "dropout", i, epoch)

@@ -1,0 +1,169 @@
+"""A few threads that do one compiled kernel together: each takes parts of the work until none is left.
+
+Work on a small network comes in pieces of 50 microseconds, too short to wake a sleeping thread. So the
+members of a team wait for the next piece in a loop that never sleeps while a training runs (and sleep
+when nothing has come for a while). They run compiled code without Python's lock; they take the lock only
+at the moment at which a piece has been published, when the leader does not need it.
+
+What is a part does not depend on who does it, nor when: a member that is late, because the machine is
+busy, only means that the leader does more parts himself. The results are the same bits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba.extending import register_jitable
+
+from glassnet.kernels import atomic
+from glassnet.kernels.jit import compiler
+
+__all__ = ["LONG", "Team", "current", "cut", "divided", "employed"]
+
+_jit = compiler(error_model="numpy", nogil=True)
+LONG = 2**15  # numbers in a vector below which a team does not pay (for products: multiplications / 8)
+_JOB, _NEXT, _DONE = 0, 16, 32  # places on the board, each in a cache line of its own
+_MOST = 256  # parts of a job, at most
+_PATIENCE = 3_000  # looks at the board before a member goes to sleep, about a millisecond
+_NAP = 0.0005  # seconds
+
+Share = Callable[..., bool]
+
+
+@_jit
+def _watch(board: Any, seen: int, patience: int) -> bool:
+    """Wait for another job than the last one seen; False if none came."""
+    for _ in range(patience):
+        if atomic.load(board, _JOB) != seen:
+            return True
+        atomic.give_way()
+    return False
+
+
+def divided(kernel: Callable[..., None]) -> Share:
+    """A plain function that Numba can compile, as something a team can do: `team.do(share, parts)`."""
+    kernel = register_jitable(kernel)
+
+    def share(board: Any, job: int, parts: Any, leads: bool, patience: int) -> bool:
+        n = len(parts)
+        if leads:
+            atomic.store(board, _DONE, 0)
+            atomic.store(board, _NEXT, job * _MOST)
+            atomic.store(board, _JOB, job)
+        while True:
+            ticket: int = atomic.load(board, _NEXT)
+            if ticket // _MOST != job or ticket % _MOST >= n:
+                break
+            if atomic.swap(board, _NEXT, ticket, ticket + 1):
+                kernel(*parts[ticket % _MOST])
+                atomic.add(board, _DONE, 1)
+        if not leads:
+            return bool(_watch(board, job, patience))
+        while atomic.load(board, _DONE) < n:
+            atomic.give_way()
+        return True
+
+    together: Share = _jit(share)
+    return together
+
+
+def _move_to_processor(place: int) -> None:
+    """Run on the processor with this place among those allowed, and be free to move on from there.
+
+    A new thread starts where its parent runs, and Linux takes up to 200 ms to part two that never sleep.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {sorted(allowed)[place % len(allowed)]})
+        os.sched_setaffinity(0, allowed)
+
+
+def cut(n: int, parts: int) -> list[tuple[int, int]]:
+    """Start and stop of n things cut into parts, at multiples of 16: no two members write one cache line."""
+    cuts = [min(n, -(-n * i // (16 * parts)) * 16) for i in range(parts)] + [n]
+    return list(itertools.pairwise(cuts))
+
+
+class Team:
+    """The calling thread and `size` - 1 more."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._board = np.zeros(64, np.int64)
+        self._job: tuple[int, Share, tuple[Any, ...]] = (0, _watch, ())
+        self._dismissed = False
+        self._scratch: dict[Any, npt.NDArray[Any]] = {}
+        self._members = [
+            threading.Thread(target=self._member, args=(i,), daemon=True) for i in range(1, size)
+        ]
+        _move_to_processor(0)
+        for member in self._members:
+            member.start()
+
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array to be written first, the same one at every call with this name, shape and dtype."""
+        key = (name, shape, np.dtype(dtype))
+        if key not in self._scratch:
+            self._scratch[key] = np.empty(shape, dtype)
+        return self._scratch[key]
+
+    def do(self, share: Share, parts: tuple[tuple[Any, ...], ...]) -> None:
+        """Call the kernel once with the arguments of each part; the parts must not depend on each other."""
+        number = self._job[0] + 1
+        self._job = number, share, parts
+        share(self._board, number, parts, True, 0)
+
+    def _member(self, place: int) -> None:
+        _move_to_processor(place)
+        seen = 0
+        awake = _watch(self._board, seen, _PATIENCE)
+        while not self._dismissed:
+            if awake:
+                seen, share, parts = self._job
+                awake = share(self._board, seen, parts, False, _PATIENCE)
+            else:
+                time.sleep(_NAP)
+                awake = _watch(self._board, seen, _PATIENCE // 10)
+
+    def dismiss(self) -> None:
+        self._dismissed = True
+        for member in self._members:
+            member.join()
+
+
+_local = threading.local()
+
+
+def current() -> Team | None:
+    """The team that this thread leads."""
+    return getattr(_local, "team", None)
+
+
+@contextmanager
+def employed(wanted: bool = True) -> Iterator[None]:
+    """Lead a team as large as the number of threads that the BLAS may use, which then uses one.
+
+    Two kinds of waiting threads on the same processors would be in each other's way.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    pools = ThreadpoolController().select(user_api="blas") if wanted and current() is None else None
+    size = max((pool["num_threads"] for pool in pools.info()), default=1) if pools else 1
+    if pools is None or size < 2:
+        yield
+        return
+    with pools.limit(limits=1):
+        _local.team = team = Team(size)
+        try:
+            yield
+        finally:
+            _local.team = None
+            team.dismiss()

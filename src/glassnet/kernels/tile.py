@@ -1,0 +1,90 @@
+"""The heart of a matrix product: a small tile of the result that stays in the processor's registers.
+
+A compiler does not keep an array of numbers in registers, so this one piece is written in LLVM's own
+language: TALL x vectors accumulators, and for each k one row of B and TALL numbers of A (Goto & van de
+Geijn 2008). Everything around it is plain Numba (`gemm.py`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+
+from glassnet.kernels.jit import intrinsic
+
+alloca: Any = cgutils.alloca_once
+
+__all__ = ["BYTES", "TALL", "make_tile"]
+
+_features = binding.get_host_cpu_features()
+#: bytes of one vector register, 0 where the tile would be slower than the BLAS (Apple has its own units)
+BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx2") and _features.get("fma") else 0
+TALL = 4  # rows of the tile: 4 x 4 accumulators, enough to hide the latency of a multiply-add
+
+
+def make_tile(vectors: int) -> Any:
+    """A Numba function for C[:TALL, :width] (+)= A @ B with a width of `vectors` registers.
+
+    Arrays are given as the address of their first element and their strides, in bytes:
+    tile(like, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh), where `like` is any array of their numbers'
+    type, n_k the length of the sums, and `fresh` says whether they start at zero or at what is in C.
+    """
+
+    @intrinsic
+    def tile(
+        _context: Any, like: Any, a: Any, a_row: Any, a_k: Any, b: Any, b_k: Any, c: Any, c_row: Any,
+        n_k: Any, fresh: Any,
+    ) -> Any:  # fmt: skip
+        return types.void(like, *[types.intp] * 8, types.boolean), generate
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        _, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh = args
+        number = context.get_value_type(signature.args[0].dtype)
+        size = signature.args[0].dtype.bitwidth // 8
+        lanes = BYTES // size
+        vector = ir.VectorType(number, lanes)
+        all_first = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        nothing = ir.Constant(vector, ir.Undefined)
+
+        def pointer(kind: Any, address: Any, i: int = 0, stride: Any = None) -> Any:
+            """To a number or vector at address + i * stride."""
+            if i:
+                stride = ir.Constant(address.type, stride) if isinstance(stride, int) else stride
+                address = builder.add(address, builder.mul(ir.Constant(address.type, i), stride))
+            return builder.inttoptr(address, kind.as_pointer())
+
+        def cells(r: int) -> list[Any]:
+            """Pointers to the vectors of row r of C."""
+            row = builder.add(c, builder.mul(ir.Constant(c.type, r), c_row))
+            return [pointer(vector, row, v, BYTES) for v in range(vectors)]
+
+        sums = [[alloca(builder, vector) for _ in range(vectors)] for _ in range(TALL)]
+        with builder.if_else(fresh) as (start, go_on):
+            with start:
+                for total in itertools.chain(*sums):
+                    builder.store(ir.Constant(vector, [0.0] * lanes), total)
+            with go_on:
+                for r, row in enumerate(sums):
+                    for cell, total in zip(cells(r), row, strict=True):
+                        builder.store(builder.load(cell, align=size), total)
+        with cgutils.for_range(builder, n_k) as loop:
+            b_here = builder.add(b, builder.mul(loop.index, b_k))
+            b_row = [builder.load(pointer(vector, b_here, v, BYTES), align=size) for v in range(vectors)]
+            a_here = builder.add(a, builder.mul(loop.index, a_k))
+            for r, row in enumerate(sums):
+                x = builder.load(pointer(number, a_here, r, a_row), align=size)
+                x = builder.insert_element(nothing, x, ir.Constant(ir.IntType(32), 0))
+                x = builder.shuffle_vector(x, nothing, all_first)
+                for total, b_part in zip(row, b_row, strict=True):
+                    product = builder.fmul(x, b_part, flags=("contract",))
+                    builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+        for r, row in enumerate(sums):
+            for cell, total in zip(cells(r), row, strict=True):
+                builder.store(builder.load(total), cell, align=size)
+        return context.get_dummy_value()
+
+    return tile
