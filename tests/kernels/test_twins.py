@@ -125,6 +125,10 @@ def _updates(*settings: tuple[Any, ...], moments: int) -> Callable[..., Iterator
     return cases
 
 
+def _accumulate_cases(rng: np.random.Generator, B: int, D: int, t: Any) -> Iterator[Arguments]:
+    yield t(rng.normal(size=B * D)), t(rng.normal(size=B * D))
+
+
 CASES: dict[str, Callable[..., Iterator[Arguments]]] = {
     "bias_act": _activation_cases,
     "act_grad": _gradient_cases,
@@ -137,6 +141,7 @@ CASES: dict[str, Callable[..., Iterator[Arguments]]] = {
     "batch_norm_grad": _batch_norm_grad_cases,
     "rms_norm": _rms_norm_cases,
     "rms_norm_grad": _rms_norm_grad_cases,
+    "accumulate": _accumulate_cases,
     "sgd": _updates((), moments=0),
     "momentum": _updates((0.9, False), (0.9, True), (0.0, False), moments=1),
     "adagrad": _updates((1e-8,), moments=1),

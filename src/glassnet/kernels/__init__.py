@@ -24,6 +24,7 @@ else:
     from glassnet.kernels.team import employed as employed
 
 __all__ = [  # noqa: F405
+    "accumulate",
     "act_grad",
     "adagrad",
     "adam",

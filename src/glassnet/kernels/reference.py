@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "accumulate",
     "act_grad",
     "adagrad",
     "adam",
@@ -144,6 +145,11 @@ def rms_norm_grad(
     G = dA * gamma  # (B, O)
     along = (G * Xn).mean(axis=1, keepdims=True)  # (B, 1)
     dX[...] = (G - Xn * along - (G.mean(axis=1, keepdims=True) if centre else 0.0)) * rstd[:, None]
+
+
+def accumulate(total: Array, grad: Array) -> None:
+    """total += grad."""
+    total += grad
 
 
 def sgd(theta: Array, grad: Array, lr: float, decay: float) -> None:

@@ -14,7 +14,7 @@ from glassnet.kernels import team
 from glassnet.kernels.jit import compiler
 from glassnet.kernels.scalars import ROOT, SIGNAL, const, flushed
 
-__all__ = ["adagrad", "adam", "lion", "momentum", "nadam", "rmsprop", "sgd"]
+__all__ = ["accumulate", "adagrad", "adam", "lion", "momentum", "nadam", "rmsprop", "sgd"]
 
 Array = npt.NDArray[Any]
 P = ParamSpec("P")
@@ -37,6 +37,12 @@ def _update(kernel: Callable[P, None]) -> Callable[P, None]:
             ))  # fmt: skip
 
     return update
+
+
+@_update
+def accumulate(total: Array, grad: Array) -> None:
+    for i in range(len(total)):
+        total[i] += grad[i]
 
 
 @_update

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.noise import seed_noise
@@ -180,15 +181,15 @@ def batch_gradient(
     A batch too large for the cache goes through in parts whose gradients add up to the same thing.
     """
     scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
-    loss, total = 0.0, network.grad
     whole = len(rows) <= network.chunk_rows or network.couples_rows
+    loss, total = 0.0, network.grad if whole else np.zeros_like(network.grad)
     for part in (slice(None),) if whole else network.chunks(len(rows)):
         X, y, w = train.take(rows[part], draw)
         loss += network.gradient(X, y, w, scale)
         if not math.isfinite(loss):  # the network's memory still shows where
             return loss
         if not whole:
-            total = network.grad.copy() if part.start == 0 else np.add(total, network.grad, out=total)
+            kernels.accumulate(total, network.grad)
         for name in hits:
             hits[name] += metric(name)(*measured(network, network.outputs, y))
     if not whole:
