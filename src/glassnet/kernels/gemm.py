@@ -18,7 +18,7 @@ from glassnet.kernels.tile import BYTES, TALL, make_tile
 __all__ = ["gemm", "gemm_plain", "suits"]
 
 Array = npt.NDArray[Any]
-_jit = compiler(error_model="numpy", nogil=True)
+_jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 _tile_1, _tile_2, _tile_3, _tile_4 = (make_tile(vectors) for vectors in (1, 2, 3, 4))
 
 _LEAST = 16  # inputs and outputs

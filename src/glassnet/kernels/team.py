@@ -11,13 +11,14 @@ busy, only means that the leader does more parts himself. The results are the sa
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +27,10 @@ from numba.extending import register_jitable
 from glassnet.kernels import atomic
 from glassnet.kernels.jit import compiler
 
-__all__ = ["LONG", "Team", "current", "cut", "divided", "employed"]
+__all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared"]
 
-_jit = compiler(error_model="numpy", nogil=True)
+P = ParamSpec("P")
+_jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 LONG = 2**15  # numbers in a vector below which a team does not pay (for products: multiplications / 8)
 _JOB, _NEXT, _DONE = 0, 16, 32  # places on the board, each in a cache line of its own
 _MOST = 256  # parts of a job, at most
@@ -73,6 +75,27 @@ def divided(kernel: Callable[..., None]) -> Share:
 
     together: Share = _jit(share)
     return together
+
+
+def shared(kernel: Callable[P, None]) -> Callable[P, None]:
+    """A compiled kernel over arrays of one length: the members of a team each take a stretch of them.
+
+    Arguments that are not arrays are the same for all. What has few numbers is done by the caller alone.
+    """
+    alone, together = _jit(kernel), divided(kernel)
+
+    @functools.wraps(kernel)
+    def share_out(*args: P.args, **_: P.kwargs) -> None:
+        members, first = current(), args[0]
+        if members is None or first.size < LONG:  # type: ignore[attr-defined]
+            alone(*args)
+        else:
+            members.do(together, tuple(
+                tuple(arg[i:j] if isinstance(arg, np.ndarray) else arg for arg in args)
+                for i, j in cut(len(first), members.size)  # type: ignore[arg-type]
+            ))  # fmt: skip
+
+    return share_out
 
 
 def _move_to_processor(place: int) -> None:

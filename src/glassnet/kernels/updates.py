@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
-from typing import Any, ParamSpec
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.kernels import team
-from glassnet.kernels.jit import compiler
 from glassnet.kernels.scalars import ROOT, SIGNAL, const, flushed
+from glassnet.kernels.team import shared
 
 __all__ = ["accumulate", "adagrad", "adam", "lion", "momentum", "nadam", "rmsprop", "sgd"]
 
 Array = npt.NDArray[Any]
-P = ParamSpec("P")
-_jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 
 
-def _update(kernel: Callable[P, None]) -> Callable[P, None]:
-    """A pass over vectors as long as theta; the members of a team each take a stretch."""
-    alone, together = _jit(kernel), team.divided(kernel)
-
-    @functools.wraps(kernel)
-    def update(*args: P.args, **_: P.kwargs) -> None:
-        members, n = team.current(), len(args[0])  # type: ignore[arg-type]
-        if members is None or n < team.LONG:
-            alone(*args)
-        else:
-            members.do(together, tuple(
-                tuple(arg[i:j] if isinstance(arg, np.ndarray) else arg for arg in args)
-                for i, j in team.cut(n, members.size)
-            ))  # fmt: skip
-
-    return update
-
-
-@_update
+@shared
 def accumulate(total: Array, grad: Array) -> None:
     for i in range(len(total)):
         total[i] += grad[i]
 
 
-@_update
+@shared
 def sgd(theta: Array, grad: Array, lr: float, decay: float) -> None:
     lr, keep = const(theta[0], lr), const(theta[0], 1.0 - decay)
     for i in range(len(theta)):
         theta[i] = keep * theta[i] - lr * grad[i]
 
 
-@_update
+@shared
 def momentum(theta: Array, grad: Array, v: Array, lr: float, mu: float, nesterov: bool, decay: float) -> None:
     lr, mu, keep = const(theta[0], lr), const(theta[0], mu), const(theta[0], 1.0 - decay)
     for i in range(len(theta)):
@@ -61,7 +38,7 @@ def momentum(theta: Array, grad: Array, v: Array, lr: float, mu: float, nesterov
         theta[i] = keep * theta[i] + (mu * v[i] - step if nesterov else v[i])
 
 
-@_update
+@shared
 def adagrad(theta: Array, grad: Array, s: Array, lr: float, eps: float, decay: float) -> None:
     lr, eps, keep = const(theta[0], lr), const(theta[0], eps), const(theta[0], 1.0 - decay)
     for i in range(len(theta)):
@@ -70,7 +47,7 @@ def adagrad(theta: Array, grad: Array, s: Array, lr: float, eps: float, decay: f
         theta[i] = keep * theta[i] - lr * grad[i] / (np.sqrt(s[i]) + eps)
 
 
-@_update
+@shared
 def rmsprop(theta: Array, grad: Array, s: Array, lr: float, rho: float, eps: float, decay: float) -> None:
     fresh = const(theta[0], 1.0 - rho)
     lr, rho, eps, keep = (
@@ -85,7 +62,7 @@ def rmsprop(theta: Array, grad: Array, s: Array, lr: float, rho: float, eps: flo
         theta[i] = keep * theta[i] - lr * grad[i] / (np.sqrt(s[i]) + eps)
 
 
-@_update
+@shared
 def adam(
     theta: Array, grad: Array, m: Array, v: Array, lr: float, beta1: float, beta2: float, eps: float,
     c1: float, c2: float, decay: float,
@@ -103,7 +80,7 @@ def adam(
         theta[i] = keep * theta[i] - rate * mi / (unit if plain else np.sqrt(vi) * root + eps)
 
 
-@_update
+@shared
 def nadam(
     theta: Array, grad: Array, m: Array, v: Array, lr: float, beta1: float, beta2: float, eps: float,
     cm: float, cg: float, c2: float, decay: float,
@@ -119,7 +96,7 @@ def nadam(
         theta[i] = keep * theta[i] - (cm * m[i] + cg * g) / (np.sqrt(v[i]) * root + eps)
 
 
-@_update
+@shared
 def lion(theta: Array, grad: Array, m: Array, lr: float, beta1: float, beta2: float, decay: float) -> None:
     one = theta[0]
     b1, f1, b2, f2 = const(one, beta1), const(one, 1.0 - beta1), const(one, beta2), const(one, 1.0 - beta2)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.jit import compiler
+from glassnet.kernels.team import shared
 
 __all__ = ["adjust", "blend", "cut", "move", "paste", "turn"]
 
@@ -60,7 +61,7 @@ def _mirror(source: Bytes, width: int, out: Bytes) -> None:
             mirrored[a], mirrored[b] = mirrored[b], mirrored[a]
 
 
-@_jit
+@shared
 def move(
     X: Bytes, flip: Flags, down: Ints, right: Ints, channels: int, height: int, width: int, out: Bytes
 ) -> None:
@@ -97,7 +98,7 @@ def move(
                 _copy(target[of : of + width], target[to : to + width])
 
 
-@_jit
+@shared
 def turn(
     X: Bytes,
     flip: Flags,
