@@ -76,9 +76,11 @@ WORKS: dict[str, Work] = {
     work.key: work
     for work in (
         Work("W1", "3072-128-10 ReLU, batch 32, SGD", _IMAGES),
-        Work("W2", "3072-128-10 ReLU, batch 32, Adam", _IMAGES, optimizer="adam", lrs=(0.001,)),
+        Work("W2", "3072-128-10 ReLU, batch 32, Adam", _IMAGES, optimizer="adam", lrs=(0.001,),
+             settings_from="W1"),
         Work(
-            "W3", "3072-128-10 ReLU, batch 128, Adam", _IMAGES, batch_size=128, optimizer="adam", lrs=(0.001,)
+            "W3", "3072-128-10 ReLU, batch 128, Adam", _IMAGES, batch_size=128, optimizer="adam",
+            lrs=(0.001,), settings_from="W1",
         ),
         Work(
             "W4", "3072-1024-512-10 ReLU, batch 128, Adam", _LARGE, batch_size=128, optimizer="adam",
