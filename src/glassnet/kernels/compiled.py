@@ -87,10 +87,14 @@ def act_grad(dA: Array, S: Array, f: ActivationLike, db: Array) -> None:
 
 
 def product(A: Array, B: Array, out: Array) -> None:
-    members, (M, K), N = team.current(), A.shape, B.shape[1]
+    (M, K), N = A.shape, B.shape[1]
+    if M * K * N < 8 * LONG:
+        np.matmul(A, B, out=out)
+        return
+    members = team.current()
     if not suits(A, B, out) or (members is None and min(M, K) > _SHORT_BATCH):
         np.matmul(A, B, out=out)
-    elif members is None or M * K * N < 8 * LONG:
+    elif members is None:
         gemm(A, B, out, False)
     elif M >= K:  # each member has its rows of A, and of the result
         edges = cut(M, members.size)

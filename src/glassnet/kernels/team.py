@@ -86,13 +86,14 @@ def shared(kernel: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(kernel)
     def share_out(*args: P.args, **_: P.kwargs) -> None:
-        members, first = current(), args[0]
-        if members is None or first.size < LONG:  # type: ignore[attr-defined]
+        first: Any = args[0]
+        members = None if first.size < LONG else current()
+        if members is None:
             alone(*args)
         else:
             members.do(together, tuple(
                 tuple(arg[i:j] if isinstance(arg, np.ndarray) else arg for arg in args)
-                for i, j in cut(len(first), members.size)  # type: ignore[arg-type]
+                for i, j in cut(len(first), members.size)
             ))  # fmt: skip
 
     return share_out
