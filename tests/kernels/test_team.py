@@ -67,8 +67,10 @@ def test_a_team_is_employed_in_place_of_the_threads_of_the_blas(two: None) -> No
         with team.employed():
             assert team.current() is leads
     assert (team.current(), blas_threads(), threading.active_count()) == (None, 2, before)
-    with team.employed(wanted=False):
-        assert (team.current(), blas_threads()) == (None, 2)
+    with team.employed(products=False):
+        leads = team.current()
+        assert leads is not None
+        assert (leads.size, blas_threads(), leads.shortest) == (2, 2, 2**20)
     with threadpool_limits(1), team.employed():
         assert team.current() is None
 
@@ -141,12 +143,12 @@ def test_a_training_with_a_team_can_be_repeated_bit_for_bit(two: None) -> None:
 
 @pytest.mark.parametrize(
     ("widths", "rows", "shared"),
-    [((128, 10), 32, True), ((64, 10), 170, True), ((100, 10), 32, True), ((100, 10), 200, False),
-     ((1024, 10), 32, False), ((4, 10), 32, False)],
+    [((128, 10), 32, "all"), ((64, 10), 170, "all"), ((100, 10), 32, "all"), ((100, 10), 200, "updates"),
+     ((1024, 10), 32, "updates"), ((4, 10), 32, "nothing")],
 )  # fmt: skip
-def test_only_work_that_gains_is_shared_out(
-    two: None, widths: tuple[int, ...], rows: int, shared: bool
-) -> None:
+def test_only_work_that_gains_is_shared(two: None, widths: tuple[int, ...], rows: int, shared: str) -> None:
     network = Network([Dense(width, "relu") for width in widths], 3072)
     with threads_for(network, rows):
-        assert (team.current() is not None) == shared
+        leads = team.current()
+        found = "nothing" if leads is None else "all" if leads.shortest == team.LONG else "updates"
+        assert (found, blas_threads()) == (shared, 1 if shared == "all" else 2)

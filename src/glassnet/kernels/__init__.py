@@ -16,7 +16,7 @@ if _form not in ("compiled", "reference"):
 if _form == "reference":
     from glassnet.kernels.reference import *  # noqa: F403
 
-    def employed(wanted: bool = True) -> AbstractContextManager[None]:
+    def employed(products: bool = True) -> AbstractContextManager[None]:
         """Nobody: NumPy does everything, with the threads of its BLAS."""
         return nullcontext()
 else:

@@ -92,7 +92,8 @@ def product(A: Array, B: Array, out: Array) -> None:
         np.matmul(A, B, out=out)
         return
     members = team.current()
-    if not suits(A, B, out) or (members is None and min(M, K) > _SHORT_BATCH):
+    others = members.shortest > LONG if members else min(M, K) > _SHORT_BATCH
+    if others or not suits(A, B, out):
         np.matmul(A, B, out=out)
     elif members is None:
         gemm(A, B, out, False)
@@ -114,7 +115,7 @@ _gemm_together = team.divided(gemm_plain)
 
 def gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array) -> None:
     members = team.current()
-    if members is None or out.size < LONG:
+    if members is None or out.size < members.shortest:
         _gather(X, rows, scale, shift, out, 0, X.shape[1])
     else:  # by columns: each member then has in its cache what it multiplies with its part of W
         edges = cut(X.shape[1], members.size)

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ParamSpec
 
 import numpy as np
@@ -32,6 +32,7 @@ __all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared"]
 P = ParamSpec("P")
 _jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 LONG = 2**15  # numbers in a vector below which a team does not pay (for products: multiplications / 8)
+_VERY_LONG = 2**20  # where the BLAS has threads of its own
 _JOB, _NEXT, _DONE = 0, 16, 32  # places on the board, each in a cache line of its own
 _MOST = 256  # parts of a job, at most
 _PATIENCE = 3_000  # looks at the board before a member goes to sleep, about a millisecond
@@ -88,12 +89,12 @@ def shared(kernel: Callable[P, None]) -> Callable[P, None]:
     def share_out(*args: P.args, **_: P.kwargs) -> None:
         first: Any = args[0]
         members = None if first.size < LONG else current()
-        if members is None:
+        if members is None or first.size < members.shortest:
             alone(*args)
         else:
             members.do(together, tuple(
                 tuple(arg[i:j] if isinstance(arg, np.ndarray) else arg for arg in args)
-                for i, j in cut(len(first), members.size)
+                for i, j in cut(len(first), members.size if first.size < _VERY_LONG else 8 * members.size)
             ))  # fmt: skip
 
     return share_out
@@ -117,10 +118,10 @@ def cut(n: int, parts: int) -> list[tuple[int, int]]:
 
 
 class Team:
-    """The calling thread and `size` - 1 more."""
+    """The calling thread and `size` - 1 more, for kernels on arrays of at least `shortest` numbers."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, shortest: int = LONG) -> None:
+        self.size, self.shortest = size, shortest
         self._board = np.zeros(64, np.int64)
         self._job: tuple[int, Share, tuple[Any, ...]] = (0, _watch, ())
         self._dismissed = False
@@ -172,20 +173,27 @@ def current() -> Team | None:
 
 
 @contextmanager
-def employed(wanted: bool = True) -> Iterator[None]:
-    """Lead a team as large as the number of threads that the BLAS may use, which then uses one.
+def employed(products: bool = True) -> Iterator[None]:
+    """Lead a team as large as the number of threads that the BLAS may use; nobody if that is one.
 
-    Two kinds of waiting threads on the same processors would be in each other's way.
+    Parameters
+    ----------
+    products : the team also does the products, and all BLAS gets one thread: two kinds of waiting threads on
+        the same processors are in each other's way. Otherwise the BLAS keeps its threads and the team does
+        only what takes milliseconds.
     """
     from threadpoolctl import ThreadpoolController
 
-    pools = ThreadpoolController().select(user_api="blas") if wanted and current() is None else None
-    size = max((pool["num_threads"] for pool in pools.info()), default=1) if pools else 1
-    if pools is None or size < 2:
+    if current() is not None:
         yield
         return
-    with pools.limit(limits=1):
-        _local.team = team = Team(size)
+    pools = ThreadpoolController().select(user_api="blas")
+    size = max((pool["num_threads"] for pool in pools.info()), default=1)
+    if size < 2:
+        yield
+        return
+    with pools.limit(limits=1) if products else nullcontext():
+        _local.team = team = Team(size, shortest=LONG if products else _VERY_LONG)
         try:
             yield
         finally:
