@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels import reference, team
-from glassnet.kernels.gemm import gemm, gemm_plain, suits
+from glassnet.kernels.gemm import gemm_plain, suits
 from glassnet.kernels.jit import compiler
 from glassnet.kernels.reference import ActivationLike
 from glassnet.kernels.scalars import SCALARS, SIGNAL, Scalar, const, exp, flushed
@@ -26,7 +26,6 @@ from glassnet.kernels.updates import *  # noqa: F403
 __all__ = [*reference.__all__]
 
 Array = npt.NDArray[Any]
-_SHORT_BATCH = 64  # rows up to which one thread's own product is faster than the BLAS
 _jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 
 
@@ -92,12 +91,9 @@ def product(A: Array, B: Array, out: Array) -> None:
         np.matmul(A, B, out=out)
         return
     members = team.current()
-    others = members.shortest > LONG if members else min(M, K) > _SHORT_BATCH
-    if others or not suits(A, B, out):
+    if members is None or not members.multiplies or not suits(A, B, out, members.size):
         np.matmul(A, B, out=out)
-    elif members is None:
-        gemm(A, B, out, False)
-    elif M >= K:  # each member has its rows of A, and of the result
+    elif M >= K or members.size == 1:  # each member has its rows of A, and of the result
         edges = cut(M, members.size)
         members.do(_gemm_together, tuple((A[i:j], B, out[i:j], False) for i, j in edges))
     else:  # each member has its columns of A and rows of B, and one term of the result
@@ -115,7 +111,7 @@ _gemm_together = team.divided(gemm_plain)
 
 def gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array) -> None:
     members = team.current()
-    if members is None or out.size < members.shortest:
+    if members is None or members.size == 1 or out.size < members.shortest:
         _gather(X, rows, scale, shift, out, 0, X.shape[1])
     else:  # by columns: each member then has in its cache what it multiplies with its part of W
         edges = cut(X.shape[1], members.size)

@@ -15,27 +15,29 @@ import numpy.typing as npt
 from glassnet.kernels.jit import compiler
 from glassnet.kernels.tile import BYTES, TALL, make_tile
 
-__all__ = ["gemm", "gemm_plain", "suits"]
+__all__ = ["gemm_plain", "suits"]
 
 Array = npt.NDArray[Any]
 _jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 _tile_1, _tile_2, _tile_3, _tile_4 = (make_tile(vectors) for vectors in (1, 2, 3, 4))
 
 _LEAST = 16  # inputs and outputs
+_SHORT_BATCH = 64  # rows up to which it is faster than the BLAS with one thread too
 _DEEP = 128  # k of a panel: 128 x 64 float32 are 32 KiB
 _BLOCK = 64  # rows of A that stay in the cache from panel to panel
 _SHORT = 48  # rows of A that are too few to pay for the copy of a panel: rows of B are then read where
 _DEEP_IN_PLACE = 64  # they lie, fewer at a time
 
 
-def suits(A: Array, B: Array, out: Array) -> bool:
-    """Whether `gemm` can do this product, and is not too small to gain from it."""
+def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
+    """Whether `gemm` can do this product, and is not slower than the BLAS with as many threads."""
     (M, K), N = A.shape, B.shape[1]
     return (
         BYTES > 0
         and M >= TALL
         and K >= _LEAST
         and N >= _LEAST
+        and (threads > 1 or min(M, K) <= _SHORT_BATCH)
         and A.dtype == B.dtype == out.dtype
         and A.dtype.char in "fd"
         and out.strides[1] == out.itemsize
@@ -125,6 +127,3 @@ def gemm_plain(A: Array, B: Array, out: Array, add: bool) -> None:
                     if not inside:
                         for i in range(m, min(m + TALL, M)):
                             _add_or_set(out[i, n : n + wide], corner[i - first], fresh)
-
-
-gemm = _jit(gemm_plain)

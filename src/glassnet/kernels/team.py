@@ -89,7 +89,7 @@ def shared(kernel: Callable[P, None]) -> Callable[P, None]:
     def share_out(*args: P.args, **_: P.kwargs) -> None:
         first: Any = args[0]
         members = None if first.size < LONG else current()
-        if members is None or first.size < members.shortest:
+        if members is None or members.size == 1 or first.size < members.shortest:
             alone(*args)
         else:
             members.do(together, tuple(
@@ -118,10 +118,17 @@ def cut(n: int, parts: int) -> list[tuple[int, int]]:
 
 
 class Team:
-    """The calling thread and `size` - 1 more, for kernels on arrays of at least `shortest` numbers."""
+    """The calling thread and `size` - 1 more.
 
-    def __init__(self, size: int, shortest: int = LONG) -> None:
-        self.size, self.shortest = size, shortest
+    Parameters
+    ----------
+    size : number of threads; a team of one does the products of short batches, nothing else
+    multiplies : whether it does products; if not, it does only what takes milliseconds
+    """
+
+    def __init__(self, size: int, multiplies: bool = True) -> None:
+        self.size, self.multiplies = size, multiplies
+        self.shortest = LONG if multiplies else _VERY_LONG  # arrays that are worth sharing out
         self._board = np.zeros(64, np.int64)
         self._job: tuple[int, Share, tuple[Any, ...]] = (0, _watch, ())
         self._dismissed = False
@@ -174,7 +181,7 @@ def current() -> Team | None:
 
 @contextmanager
 def employed(products: bool = True) -> Iterator[None]:
-    """Lead a team as large as the number of threads that the BLAS may use; nobody if that is one.
+    """Lead a team as large as the number of threads that the BLAS may use.
 
     Parameters
     ----------
@@ -189,11 +196,8 @@ def employed(products: bool = True) -> Iterator[None]:
         return
     pools = ThreadpoolController().select(user_api="blas")
     size = max((pool["num_threads"] for pool in pools.info()), default=1)
-    if size < 2:
-        yield
-        return
     with pools.limit(limits=1) if products else nullcontext():
-        _local.team = team = Team(size, shortest=LONG if products else _VERY_LONG)
+        _local.team = team = Team(size, products)
         try:
             yield
         finally:

@@ -181,7 +181,7 @@ def batch_gradient(
     A batch too large for the cache goes through in parts whose gradients add up to the same thing.
     """
     scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
-    whole = len(rows) <= network.chunk_rows or network.couples_rows
+    whole = len(rows) <= 2 * network.chunk_rows or network.couples_rows
     loss, total = 0.0, network.grad if whole else np.zeros_like(network.grad)
     for part in (slice(None),) if whole else network.chunks(len(rows)):
         X, y, w = train.take(rows[part], draw)
