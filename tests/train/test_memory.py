@@ -128,5 +128,5 @@ def test_memory_does_not_grow_with_a_memory_map(tmp_path: Path, dtype: str) -> N
         finally:
             tracemalloc.stop()
 
-    peak(4_000)  # imports and compiles
+    peak(80_000)  # imports and compiles, also for the short last piece
     assert peak(80_000) - peak(4_000) < 76_000 * 60
