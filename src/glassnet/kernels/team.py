@@ -36,6 +36,7 @@ _VERY_LONG = 2**20  # where the BLAS has threads of its own
 _JOB, _NEXT, _DONE = 0, 16, 32  # places on the board, each in a cache line of its own
 _MOST = 256  # parts of a job, at most
 _PATIENCE = 3_000  # looks at the board before a member goes to sleep, about a millisecond
+_A_FEW_LOOKS = 10  # after a nap
 _NAP = 0.0005  # seconds
 
 Share = Callable[..., bool]
@@ -129,6 +130,7 @@ class Team:
     def __init__(self, size: int, multiplies: bool = True) -> None:
         self.size, self.multiplies = size, multiplies
         self.shortest = LONG if multiplies else _VERY_LONG  # arrays that are worth sharing out
+        self._patience = _PATIENCE if multiplies else _A_FEW_LOOKS  # the BLAS needs the processors meanwhile
         self._board = np.zeros(64, np.int64)
         self._job: tuple[int, Share, tuple[Any, ...]] = (0, _watch, ())
         self._dismissed = False
@@ -156,14 +158,14 @@ class Team:
     def _member(self, place: int) -> None:
         _move_to_processor(place)
         seen = 0
-        awake = _watch(self._board, seen, _PATIENCE)
+        awake = _watch(self._board, seen, self._patience)
         while not self._dismissed:
             if awake:
                 seen, share, parts = self._job
-                awake = share(self._board, seen, parts, False, _PATIENCE)
+                awake = share(self._board, seen, parts, False, self._patience)
             else:
                 time.sleep(_NAP)
-                awake = _watch(self._board, seen, _PATIENCE // 10)
+                awake = _watch(self._board, seen, _A_FEW_LOOKS)
 
     def dismiss(self) -> None:
         self._dismissed = True
