@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from glassnet.kernels import compiled, team
+from glassnet.kernels.gemm import gemm_plain
+from glassnet.kernels.jit import compiler
 from glassnet.nn import Dense, Network
 from glassnet.train import Feed, fit
 from glassnet.train.threads import threads_for
@@ -23,7 +30,15 @@ def _count(counts: Array, start: int, stop: int) -> None:
         counts[i] += 1
 
 
-count_together = team.divided(_count)
+def _fail(counts: Array, start: int, stop: int) -> None:
+    for i in range(start, stop):
+        if counts[i] < 0:
+            raise ValueError("this part fails")
+        counts[i] += 1
+
+
+gemm = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)(gemm_plain)
+count_together, fail_together = team.divided(_count), team.divided(_fail)
 
 
 def blas_threads() -> int:
@@ -56,6 +71,98 @@ def test_a_team_whose_members_sleep_is_as_right() -> None:
     members.dismiss()
     members.do(count_together, tuple((counts, i, i + 1) for i in range(4)))
     assert counts.tolist() == [1] * 4
+
+
+def test_a_part_that_fails_ends_in_an_error_and_not_in_waiting() -> None:
+    members, counts = team.Team(2), np.array([0, 0, -1, 0])
+    parts = tuple((counts, i, i + 1) for i in range(4))
+    try:
+        for _ in range(200):
+            with pytest.raises(RuntimeError, match="a part of the work"):
+                members.do(fail_together, parts)
+        counts[2] = 200
+        members.do(fail_together, parts)
+    finally:
+        members.dismiss()
+    assert counts.tolist() == [201] * 4
+
+
+def test_more_parts_than_tickets_are_refused() -> None:
+    members, counts = team.Team(1), np.zeros(1, np.int64)
+    with pytest.raises(ValueError, match="at most 255 parts"):
+        members.do(count_together, tuple((counts, 0, 1) for _ in range(256)))
+
+
+@pytest.mark.parametrize("n", [*range(300), 1001, 2**20])
+def test_nobody_gets_nothing_and_nothing_is_left(n: int) -> None:
+    for parts in range(1, 65):
+        edges = team.cut(n, parts)
+        assert (edges[0][0], edges[-1][1]) == (0, n)
+        assert len(edges) <= parts
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(edges))
+        assert all(i < j and i % 16 == 0 for i, j in edges) or n == 0
+
+
+def test_a_team_has_eight_members_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = ThreadpoolController
+    monkeypatch.setattr(pools, "info", lambda _: [{"num_threads": 64}])
+    with team.employed(products=False):
+        leads = team.current()
+        assert leads is not None
+        assert leads.size == 8
+
+
+def test_without_a_tile_the_blas_keeps_its_threads(two: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "BYTES", 0)
+    with team.employed():
+        assert blas_threads() == 2
+
+
+def test_a_system_that_forbids_to_move_is_left_alone(two: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbid, raising=False)
+    counts = np.zeros(2, np.int64)
+    with team.employed():
+        leads = team.current()
+        assert leads is not None
+        leads.do(count_together, ((counts, 0, 1), (counts, 1, 2)))
+    assert counts.tolist() == [1, 1]
+
+
+def test_who_works_alone_stays_where_he_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that train beside each other, one thread each, would all go to the same processor."""
+    moves: list[object] = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *to: moves.append(to), raising=False)
+    with threadpool_limits(1), team.employed():
+        assert team.current() is not None
+    assert moves == []
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system places threads itself")
+def test_who_leads_may_still_run_anywhere(two: None) -> None:
+    before = os.sched_getaffinity(0)
+    with team.employed():
+        assert os.sched_getaffinity(0) == before
+
+
+def test_code_for_a_team_is_found_in_the_cache_by_the_next_process(tmp_path: Path) -> None:
+    """Also of a kernel that calls other compiled functions, which have another identity in every process."""
+    script = (
+        "import numpy as np; from glassnet.kernels import team; "
+        "from glassnet.data.loops import augment_compiled as a; team._local.team = t = team.Team(2); "
+        "X = np.ones((32, 1024), np.uint8); n = np.zeros(32, np.int64); "
+        "a.move(X, n > 0, n, n, 1, 32, 32, np.empty_like(X)); t.dismiss()"
+    )
+    kept = []
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+        )
+        kept.append(sorted(path.name for path in tmp_path.rglob("*move_together*.nbc")))
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 1
 
 
 def test_a_team_is_employed_in_place_of_the_threads_of_the_blas(two: None) -> None:
@@ -115,9 +222,13 @@ def test_rows_gathered_by_a_team_are_the_same_bits(two: None, per_column: bool) 
 
 
 @pytest.mark.parametrize(
-    ("M", "K", "N"), [(32, 3072, 128), (3072, 32, 128), (170, 1001, 64), (1001, 170, 37)]
+    ("M", "K", "N"), [(32, 3072, 128), (3072, 32, 128), (170, 1001, 64), (1001, 170, 37), (32, 64, 128)]
 )
-def test_products_by_a_team(two: None, M: int, K: int, N: int) -> None:
+@pytest.mark.parametrize("size", [2, 8])
+def test_products_by_a_team(
+    two: None, monkeypatch: pytest.MonkeyPatch, M: int, K: int, N: int, size: int
+) -> None:
+    monkeypatch.setattr(ThreadpoolController, "info", lambda _: [{"num_threads": size}])
     rng = np.random.default_rng(0)
     A, B = rng.normal(size=(M, K)), rng.normal(size=(K, N))
     found = np.full((2, M, N), np.nan)
@@ -154,3 +265,43 @@ def test_only_work_that_gains_is_shared(two: None, widths: tuple[int, ...], rows
         leads = team.current()
         found = "nothing" if leads is None else "all" if leads.multiplies else "updates"
         assert (found, blas_threads()) == (shared, 1 if shared == "all" else 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_in_any_parts_use_only_what_is_theirs(dtype: str) -> None:
+    """For odd shapes and every number of members: NaN all around the matrices is neither used nor changed."""
+    rng = np.random.default_rng(0)
+
+    def framed(rows: int, columns: int) -> tuple[Array, Array]:
+        frame = np.full((rows + 8, columns + 40), np.nan, dtype)
+        return frame, frame[4 : 4 + rows, 20 : 20 + columns]
+
+    for _ in range(400):
+        M, K, N = (int(n) for n in rng.integers((4, 16, 16), (200, 300, 200)))
+        (_, A), (_, B), (frame, out) = framed(M, K), framed(K, N), framed(M, N)
+        A[...], B[...] = rng.normal(size=(M, K)), rng.normal(size=(K, N))
+        if rng.random() < 0.3:
+            A, B = A[::-1], B[:, ::-1]
+        parts = int(rng.integers(1, 65))
+        if rng.random() < 0.5:
+            for i, j in team.cut(M, parts):
+                gemm(A[i:j], B, out[i:j], False)
+        else:
+            out[...] = 0
+            for i, j in team.cut(K, parts):
+                gemm(A[:, i:j], B[i:j], out, True)
+        atol = 1e3 * np.finfo(dtype).eps
+        np.testing.assert_allclose(out, A @ B, rtol=0, atol=atol, err_msg=f"{M, K, N, parts}")
+        assert np.isnan(frame).sum() == frame.size - out.size
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_stays_in_its_row_or_column(bad: float) -> None:
+    A, B, out = np.ones((37, 40)), np.ones((40, 37)), np.empty((2, 37, 37))
+    A[36, 39] = bad
+    gemm(A, B, out[0], False)
+    gemm(B.T.copy(), A.T, out[1], False)
+    with np.errstate(invalid="ignore"):
+        exact = A @ B, B.T @ A.T
+    for found, expected in zip(out, exact, strict=True):
+        np.testing.assert_array_equal(found, expected)

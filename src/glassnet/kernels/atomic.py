@@ -5,10 +5,11 @@ Numba offers none for processors. Each takes an int64 array and a position in it
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 
@@ -62,7 +63,12 @@ def swap(_context: Any, board: Any, at: Any, old: Any, new: Any) -> Any:
     return types.boolean(board, types.intp, types.int64, types.int64), generate
 
 
-_YIELD = "SwitchToThread" if sys.platform == "win32" else "sched_yield"  # of the system's own library
+if sys.platform == "win32":
+    _SYSTEM, _YIELD = ctypes.WinDLL("kernel32"), "SwitchToThread"
+else:
+    _SYSTEM, _YIELD = ctypes.CDLL(None), "sched_yield"
+# LLVM finds by itself only what the libraries in its sight export
+binding.add_symbol(_YIELD, ctypes.cast(_SYSTEM[_YIELD], ctypes.c_void_p).value)
 
 
 @intrinsic

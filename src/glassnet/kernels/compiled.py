@@ -97,8 +97,8 @@ def product(A: Array, B: Array, out: Array) -> None:
         edges = cut(M, members.size)
         members.do(_gemm_together, tuple((A[i:j], B, out[i:j], False) for i, j in edges))
     else:  # each member has its columns of A and rows of B, and one term of the result
-        terms = members.scratch("terms", (members.size, M, N), out.dtype)
         edges = cut(K, members.size)
+        terms = members.scratch("terms", (len(edges), M, N), out.dtype)
         members.do(
             _gemm_together,
             tuple((A[:, i:j], B[i:j], term, False) for (i, j), term in zip(edges, terms, strict=True)),

@@ -40,6 +40,7 @@ def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
         and (threads > 1 or min(M, K) <= _SHORT_BATCH)
         and A.dtype == B.dtype == out.dtype
         and A.dtype.char in "fd"
+        and A.dtype.isnative
         and out.strides[1] == out.itemsize
     )
 
@@ -91,8 +92,9 @@ def gemm_plain(A: Array, B: Array, out: Array, add: bool) -> None:
 
     Parameters
     ----------
-    A : (M, K), B : (K, N) of any strides, M >= TALL
-    out : (M, N), its rows without gaps
+    A : (M, K), B : (K, N) of any strides; M >= TALL, or A the last rows of a matrix that has TALL (the rows
+        before it are read, and what comes of them is not used)
+    out : (M, N), its rows without gaps, no memory of A or B
     """
     (M, K), N = A.shape, B.shape[1]
     (a_row, a_k), (b_k, b_column), c_row = A.strides, B.strides, out.strides[0]

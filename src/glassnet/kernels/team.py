@@ -17,7 +17,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from types import FunctionType
 from typing import Any, ParamSpec
 
 import numpy as np
@@ -26,6 +27,7 @@ from numba.extending import register_jitable
 
 from glassnet.kernels import atomic
 from glassnet.kernels.jit import compiler
+from glassnet.kernels.tile import BYTES
 
 __all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared"]
 
@@ -33,8 +35,9 @@ P = ParamSpec("P")
 _jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 LONG = 2**15  # numbers in a vector below which a team does not pay (for products: multiplications / 8)
 _VERY_LONG = 2**20  # where the BLAS has threads of its own
-_JOB, _NEXT, _DONE = 0, 16, 32  # places on the board, each in a cache line of its own
-_MOST = 256  # parts of a job, at most
+_LARGEST = 8  # members: they learn of a job one after the other, and parts of 16 rows are over by then
+_JOB, _NEXT, _DONE, _FAILED = 0, 16, 32, 48  # places on the board, each in a cache line of its own
+_MOST = 256  # parts of a job are fewer: a ticket is job * _MOST + part
 _PATIENCE = 3_000  # looks at the board before a member goes to sleep, about a millisecond
 _A_FEW_LOOKS = 10  # after a nap
 _NAP = 0.0005  # seconds
@@ -52,29 +55,49 @@ def _watch(board: Any, seen: int, patience: int) -> bool:
     return False
 
 
-def divided(kernel: Callable[..., None]) -> Share:
-    """A plain function that Numba can compile, as something a team can do: `team.do(share, parts)`."""
-    kernel = register_jitable(kernel)
+def kernel(*_: Any) -> None:
+    """What a share does with a part: `divided` puts another function in its place."""
 
-    def share(board: Any, job: int, parts: Any, leads: bool, patience: int) -> bool:
-        n = len(parts)
-        if leads:
-            atomic.store(board, _DONE, 0)
-            atomic.store(board, _NEXT, job * _MOST)
-            atomic.store(board, _JOB, job)
-        while True:
-            ticket: int = atomic.load(board, _NEXT)
-            if ticket // _MOST != job or ticket % _MOST >= n:
-                break
-            if atomic.swap(board, _NEXT, ticket, ticket + 1):
+
+def _share(board: Any, job: int, parts: Any, leads: bool, patience: int) -> bool:
+    """Do parts of this job until none is left; the leader then waits for the others, they for another job.
+
+    Returns whether all is well (leader), or whether there is another job (member).
+    """
+    n = len(parts)
+    if leads:
+        atomic.store(board, _DONE, 0)
+        atomic.store(board, _FAILED, 0)
+        atomic.store(board, _NEXT, job * _MOST)
+        atomic.store(board, _JOB, job)
+    while True:
+        ticket: int = atomic.load(board, _NEXT)
+        if ticket // _MOST != job or ticket % _MOST >= n:
+            break
+        if atomic.swap(board, _NEXT, ticket, ticket + 1):
+            try:
                 kernel(*parts[ticket % _MOST])
-                atomic.add(board, _DONE, 1)
-        if not leads:
-            return bool(_watch(board, job, patience))
-        while atomic.load(board, _DONE) < n:
-            atomic.give_way()
-        return True
+            except Exception:  # no memory, say: nobody may wait for a part that never gets done
+                atomic.add(board, _FAILED, 1)
+            atomic.add(board, _DONE, 1)
+    if not leads:
+        return bool(_watch(board, job, patience))
+    while atomic.load(board, _DONE) < n:
+        atomic.give_way()
+    return bool(atomic.load(board, _FAILED) == 0)
 
+
+def divided(kernel: Callable[..., None]) -> Share:
+    """A plain function that Numba can compile, as something a team can do: `team.do(share, parts)`.
+
+    The share is cached as a function of the kernel's file, so that it is compiled anew when that changes. And
+    the kernel is a global of it: one in a closure is part of the key in the cache, by an identity that is
+    another one in every process if the kernel calls compiled functions.
+    """
+    origin = kernel.__code__
+    code = _share.__code__.replace(co_filename=origin.co_filename, co_firstlineno=origin.co_firstlineno)
+    share = FunctionType(code, _share.__globals__ | {"kernel": register_jitable(kernel)})
+    share.__module__, share.__qualname__ = kernel.__module__, f"{kernel.__qualname__}_together"
     together: Share = _jit(share)
     return together
 
@@ -108,13 +131,20 @@ def _move_to_processor(place: int) -> None:
     """
     if hasattr(os, "sched_setaffinity"):
         allowed = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {sorted(allowed)[place % len(allowed)]})
-        os.sched_setaffinity(0, allowed)
+        with suppress(OSError):  # a sandbox may forbid it, and a container may have lost the processor
+            try:
+                os.sched_setaffinity(0, {sorted(allowed)[place % len(allowed)]})
+            finally:
+                os.sched_setaffinity(0, allowed)
 
 
 def cut(n: int, parts: int) -> list[tuple[int, int]]:
-    """Start and stop of n things cut into parts, at multiples of 16: no two members write one cache line."""
-    cuts = [min(n, -(-n * i // (16 * parts)) * 16) for i in range(parts)] + [n]
+    """Start and stop of n things cut into parts, at multiples of 16: no two members write one cache line.
+
+    Nobody gets nothing: of few things, fewer parts are made.
+    """
+    parts = min(parts, max(1, n // 16))
+    cuts = [-(-n * i // (16 * parts)) * 16 for i in range(parts)] + [n]
     return list(itertools.pairwise(cuts))
 
 
@@ -138,7 +168,8 @@ class Team:
         self._members = [
             threading.Thread(target=self._member, args=(i,), daemon=True) for i in range(1, size)
         ]
-        _move_to_processor(0)
+        if size > 1:  # else all the processes of a sweep would meet on the first processor
+            _move_to_processor(0)
         for member in self._members:
             member.start()
 
@@ -151,9 +182,12 @@ class Team:
 
     def do(self, share: Share, parts: tuple[tuple[Any, ...], ...]) -> None:
         """Call the kernel once with the arguments of each part; the parts must not depend on each other."""
+        if len(parts) >= _MOST:
+            raise ValueError(f"a job has at most {_MOST - 1} parts, not {len(parts)}")
         number = self._job[0] + 1
         self._job = number, share, parts
-        share(self._board, number, parts, True, 0)
+        if not share(self._board, number, parts, True, 0):
+            raise RuntimeError("a part of the work shared out to threads failed: is there enough memory?")
 
     def _member(self, place: int) -> None:
         _move_to_processor(place)
@@ -183,13 +217,13 @@ def current() -> Team | None:
 
 @contextmanager
 def employed(products: bool = True) -> Iterator[None]:
-    """Lead a team as large as the number of threads that the BLAS may use.
+    """Lead a team as large as the number of threads that the BLAS may use, eight at most.
 
     Parameters
     ----------
     products : the team also does the products, and all BLAS gets one thread: two kinds of waiting threads on
         the same processors are in each other's way. Otherwise the BLAS keeps its threads and the team does
-        only what takes milliseconds.
+        only what takes milliseconds; so it is where `gemm` has no tile for the processor.
     """
     from threadpoolctl import ThreadpoolController
 
@@ -197,10 +231,12 @@ def employed(products: bool = True) -> Iterator[None]:
         yield
         return
     pools = ThreadpoolController().select(user_api="blas")
-    size = max((pool["num_threads"] for pool in pools.info()), default=1)
+    size = min(_LARGEST, max((pool["num_threads"] for pool in pools.info()), default=1))
+    products = products and BYTES > 0
     with pools.limit(limits=1) if products else nullcontext():
-        _local.team = team = Team(size, products)
+        team = Team(size, products)
         try:
+            _local.team = team
             yield
         finally:
             _local.team = None

@@ -20,9 +20,22 @@ alloca: Any = cgutils.alloca_once
 
 __all__ = ["BYTES", "TALL", "make_tile"]
 
-_features = binding.get_host_cpu_features()
+
+def _features() -> dict[str, bool]:
+    try:
+        return dict(binding.get_host_cpu_features())
+    except RuntimeError:  # LLVM cannot tell on every system
+        return {}
+
+
+def _bytes(features: dict[str, bool]) -> int:
+    if features.get("avx512f"):
+        return 64
+    return 32 if features.get("avx2") and features.get("fma") else 0
+
+
 #: bytes of one vector register, 0 where the tile would be slower than the BLAS (Apple has its own units)
-BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx2") and _features.get("fma") else 0
+BYTES = _bytes(_features())
 TALL = 4  # rows of the tile: 4 x 4 accumulators, enough to hide the latency of a multiply-add
 
 
