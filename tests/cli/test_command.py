@@ -66,7 +66,7 @@ def test_without_a_verb_the_help_goes_to_stderr(capsys) -> None:
     [
         (["dmo"], "No such command 'dmo'. Did you mean 'demo'? (see: glassnet --help)"),
         (["check"], "Missing argument 'SOURCE'"),
-        (["run", "coursework"], "Missing option '--data'"),
+        (["run", "coursework"], "Invalid value for '--data': the plan names no data"),
         (["run", "coursework", "--data", "x", "--part", "5"], "--part"),
         (["run", "coursework", "--data", "x", "--epochs-scale", "0"], "0.0 is not above 0"),
         (["run", "coursework", "--data", "x", "--epochs-scale", "nan"], "nan is not above 0"),

@@ -12,7 +12,7 @@ from glassnet.cli import main
 from glassnet.lab.plan import built_in, load_experiment, parse_experiment, plan_text
 from glassnet.lab.spec import Experiment
 
-ON_DIGITS = sorted(name for name in built_in() if not name.startswith("cifar10"))
+ON_DIGITS = sorted(name for name in built_in("comparison") if not name.startswith("cifar10"))
 
 
 def made_small(name: str) -> Experiment:

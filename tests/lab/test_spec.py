@@ -11,7 +11,7 @@ from glassnet.lab.spec import DataSpec, Experiment, RunSpec
 TUNE = '[tune]\n[tune.space]\n"training.lr" = {low = 0.001, high = 1.0}\n'
 
 
-@pytest.mark.parametrize("name", sorted(built_in()))
+@pytest.mark.parametrize("name", sorted(built_in("comparison")))
 def test_every_built_in_plan_is_valid_and_survives_writing_and_reading(name: str) -> None:
     plan = load_experiment(name)
     assert len(plan.arms()) >= 2
@@ -22,7 +22,7 @@ def test_every_built_in_plan_is_valid_and_survives_writing_and_reading(name: str
 
 def test_the_issue_s_plans_are_built_in() -> None:
     wanted = {"activations", "optimizers", "initializers", "learning-rates", "batch-sizes", "imbalance"}
-    assert wanted | {"depth-width", "regularisers"} <= set(built_in())
+    assert wanted | {"coursework", "depth-width", "regularisers"} <= set(built_in())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from glassnet.cli.bar import progress_on_stderr
-from glassnet.cli.options import Debug, Json, writable
+from glassnet.cli.options import Debug, DryRun, Json, writable
 from glassnet.cli.say import say
 from glassnet.cli.show import print_table, stdout_console
 
@@ -26,16 +26,23 @@ Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where the 
 HELP = (
     "Run an experiment and write its report: `glassnet run PLAN`. PLAN is a TOML file or a built-in plan: "
     "activations, optimizers, initializers, learning-rates, batch-sizes, imbalance, depth-width, "
-    "regularisers, cifar10-activations, cifar10-optimizers. `glassnet run plan --help` shows its options."
+    "regularisers, cifar10-activations, cifar10-optimizers; coursework and demo train each network once."
+    " `glassnet run plan --help` and `glassnet run coursework --help` show the options."
 )
 
 
 class PlanGroup(TyperGroup):
-    """What is no verb of its own is the name of a plan: `run activations` is `run plan activations`."""
+    """What is no verb of its own is the name of a plan, and its kind says which verb runs it.
+
+    `run activations` is `run plan activations`; `run mine.toml` with kind = "coursework" is
+    `run coursework mine.toml`.
+    """
 
     def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]
         if args and args[0] not in self.commands:
-            args = ["plan", *args]
+            from glassnet.lab.plan import plan_kind
+
+            args = ["coursework" if plan_kind(args[0]) == "coursework" else "plan", *args]
         return super().resolve_command(ctx, args)
 
 
@@ -55,9 +62,7 @@ def plan(
         str | None, typer.Option("--cluster", metavar="ADDRESS", help="A Dask scheduler: tcp://host:8786.")
     ] = None,
     runs: Runs = Path("runs"),
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show the runs, their cost, and what they could show.")
-    ] = False,
+    dry_run: DryRun = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", callback=writable, help="The report.")
     ] = None,

@@ -14,6 +14,7 @@ __all__ = [
     "ClassNames",
     "Debug",
     "Drop",
+    "DryRun",
     "Json",
     "NoCache",
     "OneVsRest",
@@ -72,6 +73,9 @@ def checked_size(text: str | None) -> str | None:
 
 Debug = Annotated[
     bool, typer.Option("--debug", callback=remember_debug, help="On an error, show the whole traceback.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only show the runs, their cost, and what they could show.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON instead of tables.")]
 Out = Annotated[

@@ -47,6 +47,7 @@ _HOME = {
     "built_in": "plan",
     "compare_paired": "statistics",
     "export_outcome": "export",
+    "load_coursework": "plan",
     "load_experiment": "plan",
     "new_plan": "plan",
     "parse_experiment": "plan",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from glassnet.lab.export import export_outcome as export_outcome
     from glassnet.lab.outcome import Outcome as Outcome
     from glassnet.lab.plan import built_in as built_in
+    from glassnet.lab.plan import load_coursework as load_coursework
     from glassnet.lab.plan import load_experiment as load_experiment
     from glassnet.lab.plan import new_plan as new_plan
     from glassnet.lab.plan import parse_experiment as parse_experiment

@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
 
 from glassnet.data.dataset import Dataset
+from glassnet.lab.coursework import Work
 from glassnet.lab.execute import cores
+from glassnet.lab.parallel import Job
 from glassnet.lab.spec import Experiment, RunSpec
 from glassnet.lab.statistics import ALPHA, detectable
 from glassnet.lab.store import RunStore
 from glassnet.lab.train_one import divide, set_up
 from glassnet.lab.tune import first_points
 from glassnet.lab.verdict import number, power_words
-from glassnet.nn import optimizer
+from glassnet.nn import Network, Optimizer, optimizer
 from glassnet.seeds import stream
+from glassnet.train import Feed
 from glassnet.train.fit import batch_gradient
 
-__all__ = ["Estimate", "estimate", "timed_step"]
+__all__ = ["Estimate", "estimate", "estimate_coursework", "timed_step"]
 
 
 @dataclass(frozen=True)
@@ -42,28 +48,50 @@ class Estimate:
 
 def timed_step(spec: RunSpec, dataset: Dataset, *, steps: int = 20) -> float:
     """Seconds that one run takes, from the time of some real steps on real rows (nothing is kept)."""
+    ready, t = set_up(spec, dataset, spec.seed), spec.training
+    draw = stream(spec.seed, "augment", 0) if ready.train.augment is not None else None
+    step = optimizer(t.optimizer, lr=t.lr, **t.settings)
+    return _seconds(ready.network, ready.train, step, t.batch_size, t.epochs, draw, steps)
+
+
+def _seconds(
+    network: Network, feed: Feed, step: Optimizer, batch_size: int | Literal["full"], epochs: int,
+    draw: np.random.Generator | None = None, steps: int = 20,
+) -> float:  # fmt: skip
     from threadpoolctl import threadpool_limits
 
+    size = len(feed) if batch_size == "full" else min(batch_size, len(feed))
+    rows = feed.rows[:size]
     with threadpool_limits(1):
-        ready = set_up(spec, dataset, spec.seed)
-        t, network = spec.training, ready.network
-        step = optimizer(t.optimizer, lr=t.lr, **t.settings)
         step.start(network)
-        size = len(ready.train) if t.batch_size == "full" else min(t.batch_size, len(ready.train))
-        draw = stream(spec.seed, "augment", 0) if ready.train.augment is not None else None
-        rows = ready.train.rows[:size]
         begun = done = 0.0
         for i in range(steps + 3):
             if i == 3:  # the first steps compile and allocate
                 begun = time.perf_counter()
-            batch_gradient(network, ready.train, rows, (), {}, draw)
+            batch_gradient(network, feed, rows, (), {}, draw)
             step.step(0.0)  # the weights stay: time is all that is wanted
             done = time.perf_counter()
             if i >= 3 and done - begun > 1.0:
                 break
         per_step = (done - begun) / (i - 2)
-    per_epoch = -(-len(ready.train) // size)
-    return t.epochs * per_epoch * per_step * 1.2 + 0.02  # validation rows and the run folder
+    per_epoch = -(-len(feed) // size)
+    return epochs * per_epoch * per_step * 1.2 + 0.02  # validation rows and the run folder
+
+
+def estimate_coursework(work: Work) -> tuple[list[tuple[int, Job, float]], float]:
+    """Every network that a coursework trains, with its part and seconds; and the seconds of all together.
+
+    The networks train side by side, one on each core.
+    """
+    found = []
+    for part, jobs in work.all_jobs().items():
+        for job in jobs:
+            network = Network(job.layers, work.dataset.X.shape[1], job.loss, seed=work.seed)
+            feed = Feed(network, work.dataset.X, job.y, scaling=work.scaling, rows=work.rows.train)
+            each = _seconds(network, feed, job.optimizer, job.batch_size, job.epochs)
+            found.append((part, job, each))
+    seconds = [each for _, _, each in found]
+    return found, max(max(seconds, default=0.0), sum(seconds) / cores())
 
 
 def estimate(experiment: Experiment, dataset: Dataset, store: RunStore, jobs: int | None = None) -> Estimate:

@@ -5,25 +5,44 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
-from glassnet.errors import InputError
-from glassnet.lab.spec import Arm, Experiment, TuneSpec
+from glassnet.errors import InputError, unknown_name
+from glassnet.lab.coursework_plan import Coursework
+from glassnet.lab.spec import Experiment
 
-__all__ = ["built_in", "load_experiment", "new_plan", "parse_experiment", "plan_text"]
+__all__ = [
+    "built_in", "load_coursework", "load_experiment", "new_plan", "parse_experiment", "plan_kind",
+    "plan_text",
+]  # fmt: skip
+
+#: what a file's `kind` may be; a file without one is a comparison
+KINDS: dict[str, type[Experiment] | type[Coursework]] = {"comparison": Experiment, "coursework": Coursework}
+M = TypeVar("M", Experiment, Coursework)
 
 
-def built_in() -> dict[str, str]:
-    """The plans that come with the package: name -> text of the file.
+def built_in(kind: str | None = None) -> dict[str, str]:
+    """The plans that come with the package, all or those of a kind: name -> text of the file.
 
-    >>> sorted(built_in())[:2]
-    ['activations', 'batch-sizes']
+    >>> sorted(built_in())[:2], sorted(built_in("coursework"))
+    (['activations', 'batch-sizes'], ['coursework', 'demo'])
     """
     folder = files("glassnet.lab").joinpath("experiments")
     plans = sorted((p for p in folder.iterdir() if p.name.endswith(".toml")), key=lambda p: p.name)
-    return {plan.name.removesuffix(".toml"): plan.read_text(encoding="utf-8") for plan in plans}
+    texts = {plan.name.removesuffix(".toml"): plan.read_text(encoding="utf-8") for plan in plans}
+    return {name: text for name, text in texts.items() if kind in (None, _toml(text, name)[1])}
+
+
+def plan_kind(plan: str | Path) -> str:
+    """ "comparison" (of arms) or "coursework": what the file, or the built-in plan of that name, describes.
+
+    >>> plan_kind("activations"), plan_kind("coursework")
+    ('comparison', 'coursework')
+    """
+    return _toml(*_found(plan))[1]
 
 
 def load_experiment(plan: str | Path) -> Experiment:
@@ -33,23 +52,42 @@ def load_experiment(plan: str | Path) -> Experiment:
     ------
     InputError : no such file or plan; else file, line, field, what is wrong, what is allowed
     """
+    return _parsed(*_found(plan), Experiment)
+
+
+def load_coursework(plan: str | Path = "coursework") -> Coursework:
+    """The coursework of a TOML file with `kind = "coursework"`, or of the built-in plan of that name.
+
+    Raises
+    ------
+    InputError : as `load_experiment`
+
+    Examples
+    --------
+    >>> load_coursework("demo").data.positive
+    '8'
+    """
+    return _parsed(*_found(plan), Coursework)
+
+
+def _found(plan: str | Path) -> tuple[str, str]:
+    """The text of a plan, and its name for errors."""
     path = Path(plan)
     if path.suffix == ".toml" or path.is_file():
         try:
-            text = path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8"), str(path)
         except FileNotFoundError:
             raise InputError(f"there is no plan {str(path)!r}: `glassnet new NAME` writes one") from None
         except UnicodeDecodeError:
             raise InputError(f"{path} is no text in UTF-8, so it is no plan in TOML") from None
         except OSError as error:
             raise InputError(f"cannot read the plan {path}: {error.strerror}") from None
-        return parse_experiment(text, str(path))
     known = built_in()
     if str(plan) not in known:
         near = difflib.get_close_matches(str(plan), known, n=1)
         hint = f": did you mean {near[0]!r}?" if near else ""
         raise InputError(f"no file and no built-in plan {str(plan)!r}{hint} (built in: {', '.join(known)})")
-    return parse_experiment(known[str(plan)], f"{plan}.toml")
+    return known[str(plan)], f"{plan}.toml"
 
 
 def parse_experiment(text: str, name: str = "the plan") -> Experiment:
@@ -60,16 +98,33 @@ def parse_experiment(text: str, name: str = "the plan") -> Experiment:
     ...
     glassnet.errors.InputError: my.toml, line 2: unknown setting 'metrik': did you mean 'metric'? ...
     """
-    from pydantic import ValidationError
+    return _parsed(text, name, Experiment)
 
+
+def _toml(text: str, name: str) -> tuple[dict[str, Any], str]:
+    """What the text says, without its kind; and its kind."""
     try:
         plain = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name} is not TOML: {error}") from None
+    kind = plain.pop("kind", "comparison")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InputError(f"{name}, line {_line(text, ('kind',))}: {unknown_name('kind', kind, KINDS)}")
+    return plain, kind
+
+
+def _parsed(text: str, name: str, model: type[M]) -> M:
+    """The text as a plan of this kind."""
+    from pydantic import ValidationError
+
+    plain, kind = _toml(text, name)
+    if KINDS[kind] is not model:
+        wanted = next(word for word, known in KINDS.items() if known is model)
+        raise InputError(f"{name} is a plan of kind {kind!r}, not {wanted!r}: `glassnet run` takes both")
     try:
-        return Experiment.model_validate(plain)
+        return model.model_validate(plain)
     except ValidationError as error:
-        told = {_place(e): _told(name, text, e) for e in error.errors()}  # of a union the last word counts
+        told = {_place(e): _told(name, text, e, model) for e in error.errors()}  # of a union the last counts
         raise InputError("; ".join(list(told.values())[:3])) from None
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
@@ -103,7 +158,7 @@ def _quoted(text: str) -> str:
     return tomli_w.dumps({"t": text}).removeprefix("t = ").rstrip()
 
 
-def _told(name: str, text: str, error: Any) -> str:
+def _told(name: str, text: str, error: Any, model: Any) -> str:
     """One of pydantic's errors in one sentence: where, what, and what would be right."""
     place = _place(error)
     line = _line(text, place) if place else 0
@@ -111,7 +166,7 @@ def _told(name: str, text: str, error: Any) -> str:
     field = ".".join(str(part) for part in place)
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
-        known = _fields(place[:-1])
+        known = _fields(model, place[:-1])
         near = difflib.get_close_matches(str(place[-1]), known, n=1)
         hint = f": did you mean {near[0]!r}?" if near else ""
         return f"{where}: unknown setting {field!r}{hint} (known: {', '.join(known)})"
@@ -123,8 +178,9 @@ def _told(name: str, text: str, error: Any) -> str:
         return f"{where}: {field} = {given!r}{hint} (allowed: {error['ctx']['expected']})"
     if kind == "value_error":
         front, what = f"{field}: " if field else "", error["ctx"]["error"]
-        if not field and (line := _line_of_word(text, str(what))):
-            where = f"{name}, line {line}"
+        if (section := text.splitlines()[max(line, 1) - 1].lstrip().startswith("[")) or not field:
+            line = _line_of_word(text, str(what), line if section else 1) or line
+        where = f"{name}, line {line}" if line else name
         return f"{where}: {front}{what}"
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{where}: {field} = {given!r}: {message}"
@@ -135,27 +191,29 @@ def _place(error: Any) -> tuple[Any, ...]:
     return tuple(part for part in error["loc"] if part not in ("int", "list[int]", "literal['full']"))
 
 
-def _line_of_word(text: str, message: str) -> int:
-    """The first line with a word that the message quotes and that is not a bare number; 0 if none has one."""
+def _line_of_word(text: str, message: str, start: int) -> int:
+    """The first line from `start` on with a word that the message quotes; 0 if none has one.
+
+    Bare numbers are no such words.
+    """
     words = [word for word in re.findall(r"'([^']+)'", message) if not word.isdigit()]
     for word in words:
-        for i, line in enumerate(text.splitlines(), 1):
+        for i, line in enumerate(text.splitlines()[start - 1 :], start):
             if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", line.split("#")[0]):
                 return i
     return 0
 
 
-def _fields(place: tuple[Any, ...]) -> list[str]:
-    """Names of the settings of the section at this place."""
-    model: Any = Experiment
+def _fields(model: Any, place: tuple[Any, ...]) -> list[str]:
+    """Names of the settings of the section at this place of a plan."""
+    known = [] if place else ["kind"]
     for part in place:
-        if part == "tune":
-            model = TuneSpec
-        elif part == "arm":
-            model = Arm
-        elif isinstance(part, str) and part in getattr(model, "model_fields", {}):
-            model = model.model_fields[part].annotation
-    return sorted(getattr(model, "model_fields", ()))
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is not None:  # a section, or a list or table of them; else the number or name of one
+            model = next(
+                (m for m in get_args(field.annotation) if hasattr(m, "model_fields")), field.annotation
+            )
+    return sorted([*known, *getattr(model, "model_fields", ())])
 
 
 def _line(text: str, place: tuple[Any, ...]) -> int:
@@ -163,17 +221,19 @@ def _line(text: str, place: tuple[Any, ...]) -> int:
     section: tuple[str, ...] = ()
     wanted = tuple(str(part) for part in place if not isinstance(part, int))
     number = next((part for part in place if isinstance(part, int)), 0)
-    best, count = 0, -1
+    best, inside = 0, True
+    seen: Counter[tuple[str, ...]] = Counter()  # how many [[section]] there were
     for i, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if header := re.match(r"\[+\s*([^\]]+?)\s*\]+", line):
             section = _parts(header.group(1))
-            count += line.startswith("[[")
-            if wanted[: len(section)] == section and (not line.startswith("[[") or count == number):
+            seen[section] += 1
+            inside = not line.startswith("[[") or seen[section] == number + 1
+            if inside and wanted[: len(section)] == section:
                 best = i
         elif key := re.match(r'((?:"[^"]*"|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|[\w-]+))*)\s*=', line):
             here = (*section, *_parts(key.group(1)))
-            if here and wanted[: len(here)] == here and (section != ("arm",) or count == number):
+            if inside and here and wanted[: len(here)] == here:
                 return i
     return best
 

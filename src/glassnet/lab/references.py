@@ -8,7 +8,7 @@ from glassnet.evaluate import BinaryScores, ClassScores
 from glassnet.lab.results import Reference
 
 __all__ = [
-    "CIFAR10", "PART_4", "LastEpoch", "after_fewer_epochs", "binary_references", "part_3_references",
+    "CIFAR10", "PART_4", "LastEpoch", "after_other_epochs", "binary_references", "part_3_references",
     "part_4_references",
 ]  # fmt: skip
 
@@ -123,9 +123,9 @@ def part_4_references(label: str, ends: LastEpoch) -> tuple[Reference, ...]:
     )
 
 
-def after_fewer_epochs(
+def after_other_epochs(
     references: tuple[Reference, ...], n_epochs: int, planned: int
 ) -> tuple[Reference, ...]:
-    """The same, where training was shorter than the coursework's: that is then the first reason."""
-    first = f"Only {n_epochs:,} of its {planned:,} epochs were trained here."
+    """The same, where training had other epochs than the coursework's: that is then the first reason."""
+    first = f"{n_epochs:,} epochs were trained here instead of its {planned:,}."
     return tuple(replace(r, why=f"{first} {r.why}") for r in references)

@@ -20,8 +20,8 @@ from glassnet.lab.measures import MEASURES
 from glassnet.nn import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES, optimizer
 
 __all__ = [
-    "FORMAT", "Arm", "DataSpec", "DecisionSpec", "Experiment", "ModelSpec", "RunSpec", "Space",
-    "TrainingSpec", "TuneSpec", "digest", "flat", "known_paths",
+    "FORMAT", "Arm", "BatchSize", "DataSpec", "DecisionSpec", "Experiment", "ModelSpec", "Plain", "RunSpec",
+    "Space", "TrainingSpec", "TuneSpec", "digest", "flat", "known_paths", "one_of",
 ]  # fmt: skip
 
 FORMAT = 1  # of run folders; another number is another lab's folder
@@ -33,7 +33,9 @@ Value = bool | int | float | str | tuple[int, ...]
 _TUNING_SEEDS = 1_000_000  # far from any seed that a person writes
 
 
-def _one_of(kind: str, known: Any) -> AfterValidator:
+def one_of(kind: str, known: Any) -> AfterValidator:
+    """A setting that is a name of a registry; the error has the nearest match."""
+
     def check(name: str) -> str:
         if name not in known:
             raise unknown_name(kind, name, known)
@@ -42,11 +44,22 @@ def _one_of(kind: str, known: Any) -> AfterValidator:
     return AfterValidator(check)
 
 
-class _Plain(BaseModel):
+def _some_rows(size: int | Literal["full"]) -> int | Literal["full"]:
+    if size != "full" and size < 1:
+        raise InputError(f"batch_size must be at least 1, or 'full', not {size}")
+    return size
+
+
+BatchSize = Annotated[int | Literal["full"], AfterValidator(_some_rows)]
+
+
+class Plain(BaseModel):
+    """A section of a plan: nothing but the settings it names, none changed once it is read."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataSpec(_Plain):
+class DataSpec(Plain):
     """Which rows there are, and how they are divided for one seed."""
 
     source: str  # path or name, as `glassnet.read` takes it
@@ -56,31 +69,31 @@ class DataSpec(_Plain):
     rows: int | None = Field(default=None, ge=10)  # only so many rows, the same for every run
     validation: float = Field(default=0.2, ge=0, lt=1)
     test: float = Field(default=0.2, ge=0, lt=1)
-    prepare: Annotated[str, _one_of("preparation", PREPARATIONS)] = "unit"
+    prepare: Annotated[str, one_of("preparation", PREPARATIONS)] = "unit"
     #: "resampled": every seed draws its own test rows; "fixed": one set of test rows for the whole experiment
     test_rows: Literal["resampled", "fixed"] | None = None
 
 
-class ModelSpec(_Plain):
+class ModelSpec(Plain):
     """The network; its inputs and outputs follow from the data."""
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = (64,)
-    activation: Annotated[str, _one_of("activation", ACTIVATIONS)] = "relu"
-    initializer: Annotated[str, _one_of("initializer", ("auto", *INITIALIZERS))] = "auto"
-    normalization: Annotated[str, _one_of("normalization", NORMS)] = "none"
+    activation: Annotated[str, one_of("activation", ACTIVATIONS)] = "relu"
+    initializer: Annotated[str, one_of("initializer", ("auto", *INITIALIZERS))] = "auto"
+    normalization: Annotated[str, one_of("normalization", NORMS)] = "none"
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
-class TrainingSpec(_Plain):
+class TrainingSpec(Plain):
     """How the network is trained."""
 
-    optimizer: Annotated[str, _one_of("optimizer", OPTIMIZERS)] = "adam"
+    optimizer: Annotated[str, one_of("optimizer", OPTIMIZERS)] = "adam"
     lr: float | None = Field(default=None, gt=0)  # None: the optimizer's own default
     settings: dict[str, float] = {}  # other arguments of the optimizer, e.g. momentum
-    schedule: Annotated[str, _one_of("schedule", SCHEDULES)] = "constant"
+    schedule: Annotated[str, one_of("schedule", SCHEDULES)] = "constant"
     warm_up: float = Field(default=0.0, ge=0, lt=1)
     epochs: int = Field(default=20, ge=1)
-    batch_size: int | Literal["full"] = 32
+    batch_size: BatchSize = 32
     patience: int = Field(default=0, ge=0)  # epochs without a better validation loss; 0 trains to the end
     l1: float = Field(default=0.0, ge=0)
     l2: float = Field(default=0.0, ge=0)
@@ -90,13 +103,11 @@ class TrainingSpec(_Plain):
     average: float = Field(default=0.0, ge=0, lt=1)  # decay of the moving average of the weights
     flip: bool = False
     shift: int = Field(default=0, ge=0)
-    imbalance: Annotated[str, _one_of("imbalance treatment", TREATMENTS)] = "none"
+    imbalance: Annotated[str, one_of("imbalance treatment", TREATMENTS)] = "none"
     focal: float = Field(default=2.0, gt=0)  # gamma of imbalance = "focal"
 
     @model_validator(mode="after")
     def _fits(self) -> TrainingSpec:
-        if isinstance(self.batch_size, int) and self.batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, or 'full', not {self.batch_size}")
         if "lr" in self.settings:
             raise InputError("the learning rate is training.lr: take it out of training.settings")
         if self.imbalance == "focal" and self.label_smoothing:
@@ -105,13 +116,13 @@ class TrainingSpec(_Plain):
         return self
 
 
-class DecisionSpec(_Plain):
+class DecisionSpec(Plain):
     """How probabilities of two classes become decisions; several classes are always decided by argmax."""
 
-    threshold: Annotated[str, _one_of("threshold", THRESHOLDS)] = "half"
+    threshold: Annotated[str, one_of("threshold", THRESHOLDS)] = "half"
 
 
-class RunSpec(_Plain):
+class RunSpec(Plain):
     """One network trained once, and whether its test rows are scored.
 
     A run of purpose "tune" never sees its test rows. `replicate` gives the same split other first weights,
@@ -166,7 +177,7 @@ class Arm(BaseModel):
         return flat(self.model_extra or {})
 
 
-class Space(_Plain):
+class Space(Plain):
     """The range of one tuned value."""
 
     low: float
@@ -182,7 +193,7 @@ class Space(_Plain):
         return self
 
 
-class TuneSpec(_Plain):
+class TuneSpec(Plain):
     """How each arm's settings are chosen: as many trials for every arm, on validation rows."""
 
     trials: int = Field(default=7, ge=2)
@@ -208,7 +219,7 @@ class TuneSpec(_Plain):
         return self
 
 
-class Experiment(_Plain):
+class Experiment(Plain):
     """A plan: arms that differ in one factor (or a grid of factors), and how they are compared."""
 
     title: str
@@ -221,7 +232,7 @@ class Experiment(_Plain):
     arm: list[Arm] = []
     tune: TuneSpec | None = None
     seeds: int | list[int] = 10
-    metric: Annotated[str, _one_of("metric", MEASURES)] = "accuracy"
+    metric: Annotated[str, one_of("metric", MEASURES)] = "accuracy"
     margin: float = Field(default=0.0, ge=0)  # differences below this do not matter in practice
     baseline: str | None = None  # name of the arm that the others are compared with
     claim: bool = True  # False: look only, nothing is said to be better
