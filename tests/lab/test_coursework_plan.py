@@ -120,22 +120,22 @@ def test_networks_and_questions_of_ones_own(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("epochs = 900", "epochs = 0", ["line {here}", "part_1.epochs = 0", "greater than or equal to 1"]),
-        ("epochs = 900", "epohcs = 900", ["line {here}", "'part_1.epohcs'", "did you mean 'epochs'"]),
-        ("epochs = 900\n", "", ["line {above}", "part_1.epochs is missing"]),
-        ("lr = 0.01", "lr = nan", ["line {here}", "part_1.lr"]),
-        ('batch_size = "full"', "batch_size = 0", ["line {here}", "part_1.batch_size", "at least 1, or 'full'"]),
-        ("[part_2]", "[part_5]", ["line {here}", "unknown setting 'part_5'", "did you mean 'part_"]),
-        ("parts = [0, 1,", "parts = [0, 7,", ["line {here}", "= 7", "allowed: 0, 1, 2, 3 or 4"]),
-        ('prepare = "unit"', 'prepare = "unti"', ["line {here}", "unknown scaling 'unti'", "mean 'unit'"]),
-        ("validation = 0.1", "validation = 0.95", ["line {section}", "leave no rows to train"]),
-        ('optimizer = "adam"', 'optimizer = "adma"', ["unknown optimizer 'adma'", "mean 'adam'", "line {here}"]),
-        ("{ momentum = 0.9 }", "{ momentun = 0.9 }", ["line", "part_4.network.2", "'momentun': did you mean 'momentum'"]),
-        ('"sigmoid + SGD"]', '"sigmoid + SDG"]', ["unknown network 'sigmoid + SDG'", "mean 'sigmoid + SGD'", "line {here}"]),
+        ("epochs = 900", "epochs = 0", ["{here}", "part_1.epochs = 0", "greater than or equal to 1"]),
+        ("epochs = 900", "epohcs = 900", ["{here}", "'part_1.epohcs'", "did you mean 'epochs'"]),
+        ("epochs = 900\n", "", ["{above}", "part_1.epochs is missing"]),
+        ("lr = 0.01", "lr = nan", ["{here}", "part_1.lr"]),
+        ('batch_size = "full"', "batch_size = 0", ["{here}", "part_1.batch_size", "at least 1, or 'full'"]),
+        ("[part_2]", "[part_5]", ["{here}", "unknown setting 'part_5'", "did you mean 'part_"]),
+        ("parts = [0, 1,", "parts = [0, 7,", ["{here}", "= 7", "allowed: 0, 1, 2, 3 or 4"]),
+        ('prepare = "unit"', 'prepare = "unti"', ["{here}", "unknown scaling 'unti'", "mean 'unit'"]),
+        ("validation = 0.1", "validation = 0.95", ["{section}", "leave no rows to train"]),
+        ('optimizer = "adam"', 'optimizer = "adma"', ["unknown optimizer 'adma'", "mean 'adam'", "{here}"]),
+        ("{ momentum = 0.9 }", "{ momentun = 0.9 }", ["line", "network.2", "did you mean 'momentum'"]),
+        ('"sigmoid + SGD"]', '"sigmoid + SDG"]', ["'sigmoid + SDG'", "mean 'sigmoid + SGD'", "{here}"]),
         ('name = "sigmoid + SGD"', 'name = "ReLU + SGD"', ["two networks are called 'ReLU + SGD'"]),
-        ('kind = "coursework"', 'kind = "courswork"', ["line {here}", "unknown kind", "mean 'coursework'"]),
-        ('kind = "coursework"', 'kidn = "coursework"', ["line {here}", "unknown setting 'kidn'", "mean 'kind'"]),
-        ('kind = "coursework"', 'kind = ["coursework"]', ["line {here}", "unknown kind"]),
+        ('kind = "coursework"', 'kind = "courswork"', ["{here}", "unknown kind", "mean 'coursework'"]),
+        ('kind = "coursework"', 'kidn = "coursework"', ["{here}", "unknown setting 'kidn'", "mean 'kind'"]),
+        ('kind = "coursework"', 'kind = ["coursework"]', ["{here}", "unknown kind"]),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_answered_with_line_field_and_what_was_meant(
@@ -148,10 +148,12 @@ def test_a_wrong_file_is_answered_with_line_field_and_what_was_meant(
     assert out == ""
     assert err.startswith("glassnet: mine.toml")
     assert err.count("\n") == 1
-    here = TEXT[: TEXT.index(old)].count("\n") + 1
-    section = TEXT[: TEXT.rfind("\n[", 0, TEXT.index(old)) + 1].count("\n") + 1
+    at = TEXT.index(old)
+    here = TEXT[:at].count("\n") + 1
+    section = TEXT[: TEXT.rfind("\n[", 0, at) + 1].count("\n") + 1
+    lines = {"here": f"line {here}:", "above": f"line {here - 1}:", "section": f"line {section}:"}
     for words in told:
-        assert words.format(here=here, above=here - 1, section=section) in err
+        assert words.format(**lines) in err
 
 
 def test_a_positive_class_that_the_data_lacks_is_refused(tmp_path) -> None:
