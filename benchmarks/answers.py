@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("plans", nargs="*", default=PLANS, help=f"of {', '.join(PLANS)}")
     args = parser.parse_args()
     store = RunStore(args.runs)
+    args.reports.mkdir(parents=True, exist_ok=True)  # before hours of runs, not after them
     for name in args.plans:
         plan = load_experiment(name)
         plan = plan.model_copy(update={"data": plan.data.model_copy(update={"source": args.data})})
