@@ -184,6 +184,15 @@ def test_a_team_is_employed_in_place_of_the_threads_of_the_blas(two: None) -> No
         assert (leads.size, threading.active_count()) == (1, before)
 
 
+def test_the_strictest_limit_counts(two: None) -> None:
+    """A second BLAS that is loaded later has all threads; a limit set before must hold nevertheless."""
+    one = ThreadpoolController().select(user_api="blas").lib_controllers[0].filepath
+    with ThreadpoolController().select(filepath=one).limit(limits=1), team.employed():
+        leads = team.current()
+        assert leads is not None
+        assert leads.size == 1
+
+
 def test_the_team_leaves_when_something_fails(two: None) -> None:
     before = threading.active_count()
     with pytest.raises(ZeroDivisionError), team.employed():

@@ -231,7 +231,8 @@ def employed(products: bool = True) -> Iterator[None]:
         yield
         return
     pools = ThreadpoolController().select(user_api="blas")
-    size = min(_LARGEST, max((pool["num_threads"] for pool in pools.info()), default=1))
+    # the least: a BLAS loaded within somebody's limit (SciPy's, on its first import) knows nothing of it
+    size = min(_LARGEST, min((pool["num_threads"] for pool in pools.info()), default=1))
     products = products and BYTES > 0
     with pools.limit(limits=1) if products else nullcontext():
         team = Team(size, products)
