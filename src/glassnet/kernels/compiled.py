@@ -1,8 +1,7 @@
 """Fused twins of the reference kernels: the same names, signatures and results (to rounding), one pass each.
 
-Serial on purpose: Numba's parallel loops fight with the spinning threads of OpenBLAS. `error_model="numpy"`
-because a checked division keeps LLVM from vectorising; of the fast-math flags only "contract" (fused
-multiply-add), because the others assume that no NaN ever occurs, and NaN must be seen.
+Each loop is serial: Numba's parallel loops fight with the spinning threads of OpenBLAS. What is long enough is
+shared out to a team, if somebody has employed one (`team.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from glassnet.kernels import reference, team
 from glassnet.kernels.gemm import gemm_plain, suits
-from glassnet.kernels.jit import compiler
+from glassnet.kernels.jit import jit
 from glassnet.kernels.reference import ActivationLike
 from glassnet.kernels.scalars import SCALARS, SIGNAL, Scalar, const, exp, flushed
 from glassnet.kernels.team import LONG, cut
@@ -26,7 +25,6 @@ from glassnet.kernels.updates import *  # noqa: F403
 __all__ = [*reference.__all__]
 
 Array = npt.NDArray[Any]
-_jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 
 
 class _Twin(NamedTuple):
@@ -38,7 +36,7 @@ class _Twin(NamedTuple):
 def _twin(f: Scalar, df: Scalar) -> _Twin:
     """The fused loops of one activation; Numba inlines f and df into them."""
 
-    @_jit
+    @jit
     def bias_act(Z: Array, b: Array, A: Array) -> None:
         for i in range(Z.shape[0]):
             for j in range(Z.shape[1]):
@@ -46,13 +44,13 @@ def _twin(f: Scalar, df: Scalar) -> _Twin:
                 Z[i, j] = z
                 A[i, j] = f(z)
 
-    @_jit
+    @jit
     def bias_act_in_place(Z: Array, b: Array) -> None:  # 29 us -> 2 us for 200 x 100: no alias, so SIMD
         for i in range(Z.shape[0]):
             for j in range(Z.shape[1]):
                 Z[i, j] = f(Z[i, j] + b[j])
 
-    @_jit
+    @jit
     def act_grad(dA: Array, S: Array, db: Array) -> None:
         db[:] = 0
         for i in range(dA.shape[0]):
@@ -95,13 +93,13 @@ def product(A: Array, B: Array, out: Array) -> None:
         np.matmul(A, B, out=out)
     elif M >= K or members.size == 1:  # each member has its rows of A, and of the result
         edges = cut(M, members.size)
-        members.do(_gemm_together, tuple((A[i:j], B, out[i:j], False) for i, j in edges))
+        members.do(_gemm_together, tuple((A[i:j], B, out[i:j]) for i, j in edges))
     else:  # each member has its columns of A and rows of B, and one term of the result
         edges = cut(K, members.size)
         terms = members.scratch("terms", (len(edges), M, N), out.dtype)
         members.do(
             _gemm_together,
-            tuple((A[:, i:j], B[i:j], term, False) for (i, j), term in zip(edges, terms, strict=True)),
+            tuple((A[:, i:j], B[i:j], term) for (i, j), term in zip(edges, terms, strict=True)),
         )
         np.sum(terms, axis=0, out=out)
 
@@ -110,8 +108,8 @@ _gemm_together = team.divided(gemm_plain)
 
 
 def gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array) -> None:
-    members = team.current()
-    if members is None or members.size == 1 or out.size < members.shortest:
+    members = team.willing(out.size)
+    if members is None:
         _gather(X, rows, scale, shift, out, 0, X.shape[1])
     else:  # by columns: each member then has in its cache what it multiplies with its part of W
         edges = cut(X.shape[1], members.size)
@@ -135,10 +133,10 @@ def _gather_columns(
                 converted[j] = x[j] * scale[k % len(scale)] + shift[k % len(shift)]
 
 
-_gather, _gather_together = _jit(_gather_columns), team.divided(_gather_columns)
+_gather, _gather_together = jit(_gather_columns), team.divided(_gather_columns)
 
 
-@_jit
+@jit
 def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
     B, C = Z.shape
     off, on = smoothing / C, 1.0 - smoothing
@@ -168,7 +166,7 @@ def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale:
     return loss
 
 
-@_jit
+@jit
 def sigmoid_cross_entropy(Z: Array, Y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
     loss = 0.0
     for i in range(Z.shape[0]):
@@ -182,7 +180,7 @@ def sigmoid_cross_entropy(Z: Array, Y: Array, w: Array, smoothing: float, scale:
     return loss
 
 
-@_jit
+@jit
 def dropout(X: Array, U: Array, rate: float, mask: Array, A: Array) -> None:
     zero, keep = const(X[0, 0], 0.0), const(X[0, 0], 1.0 / (1.0 - rate))
     rate = const(U[0, 0], rate)
@@ -192,7 +190,7 @@ def dropout(X: Array, U: Array, rate: float, mask: Array, A: Array) -> None:
             A[i, j] = X[i, j] * mask[i, j]
 
 
-@_jit
+@jit
 def batch_norm(
     X: Array, gamma: Array, beta: Array, eps: float, mean: Array, rstd: Array, Xn: Array, A: Array
 ) -> None:
@@ -217,7 +215,7 @@ def batch_norm(
             A[i, j] = Xn[i, j] * gamma[j] + beta[j]
 
 
-@_jit
+@jit
 def batch_norm_grad(
     dA: Array, Xn: Array, gamma: Array, rstd: Array, dgamma: Array, dbeta: Array, dX: Array
 ) -> None:
@@ -234,7 +232,7 @@ def batch_norm_grad(
             dX[i, j] = gamma[j] * rstd[j] * (dA[i, j] - dbeta[j] / n - Xn[i, j] * (dgamma[j] / n))
 
 
-@_jit
+@jit
 def rms_norm(
     X: Array, gamma: Array, beta: Array, eps: float, centre: bool, rstd: Array, Xn: Array, A: Array
 ) -> None:
@@ -257,7 +255,7 @@ def rms_norm(
             A[i, j] = Xn[i, j] * gamma[j] + beta[j]
 
 
-@_jit
+@jit
 def rms_norm_grad(
     dA: Array, Xn: Array, gamma: Array, centre: bool, rstd: Array, dgamma: Array, dbeta: Array, dX: Array
 ) -> None:

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.kernels.jit import compiler
+from glassnet.kernels.jit import jit
 from glassnet.kernels.tile import BYTES, TALL, make_tile
 
 __all__ = ["gemm_plain", "suits"]
 
 Array = npt.NDArray[Any]
-_jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 _tile_1, _tile_2, _tile_3, _tile_4 = (make_tile(vectors) for vectors in (1, 2, 3, 4))
 
 _LEAST = 16  # inputs and outputs
@@ -45,7 +44,7 @@ def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
     )
 
 
-@_jit
+@jit
 def _tile(
     vectors: int, like: Array, a: int, a_row: int, a_k: int, b: int, b_k: int, c: int, c_row: int, n_k: int,
     fresh: bool,
@@ -60,7 +59,7 @@ def _tile(
         _tile_1(like, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
 
 
-@_jit
+@jit
 def _copy(B: Array, panel: Array, padded: int) -> None:
     """The panel: B, then zeros up to `padded` columns."""
     deep, wide = B.shape
@@ -77,7 +76,7 @@ def _copy(B: Array, panel: Array, padded: int) -> None:
             panel[i, j] = 0
 
 
-@_jit
+@jit
 def _add_or_set(row: Array, terms: Array, fresh: bool) -> None:
     if fresh:
         for j in range(len(row)):
@@ -87,8 +86,8 @@ def _add_or_set(row: Array, terms: Array, fresh: bool) -> None:
             row[j] += terms[j]
 
 
-def gemm_plain(A: Array, B: Array, out: Array, add: bool) -> None:
-    """out = A @ B, or out += A @ B.
+def gemm_plain(A: Array, B: Array, out: Array) -> None:
+    """out = A @ B.
 
     Parameters
     ----------
@@ -105,7 +104,7 @@ def gemm_plain(A: Array, B: Array, out: Array, add: bool) -> None:
     panels = np.empty((1 if short else (N + full - 1) // full, _DEEP, full), A.dtype)
     corner = np.empty((TALL, full), A.dtype)
     for k in range(0, K, step):
-        deep, fresh = min(step, K - k), k == 0 and not add
+        deep, fresh = min(step, K - k), k == 0
         if not short:
             for p in range(len(panels)):
                 _copy(B[k : k + deep, p * full : (p + 1) * full], panels[p], full)

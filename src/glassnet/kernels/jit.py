@@ -9,7 +9,7 @@ from typing import Any
 
 from numba import extending, njit
 
-__all__ = ["compiler", "intrinsic"]
+__all__ = ["compiler", "intrinsic", "jit"]
 
 log = logging.getLogger("glassnet")
 
@@ -37,6 +37,12 @@ def intrinsic(declare: Callable[..., Any]) -> Any:
     `declare(typing context, *argument types)` returns its signature and the function that generates it.
     """
     return extending.intrinsic(declare)
+
+
+#: For every kernel, alone or shared out to a team: other options would give other bits. `error_model="numpy"`
+#: because a checked division keeps LLVM from vectorising; of the fast-math flags only "contract" (fused
+#: multiply-add), because the others assume that no NaN ever occurs, and NaN must be seen.
+jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 
 
 @cache

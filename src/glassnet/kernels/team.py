@@ -26,13 +26,12 @@ import numpy.typing as npt
 from numba.extending import register_jitable
 
 from glassnet.kernels import atomic
-from glassnet.kernels.jit import compiler
+from glassnet.kernels.jit import jit
 from glassnet.kernels.tile import BYTES
 
-__all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared"]
+__all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared", "willing"]
 
 P = ParamSpec("P")
-_jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 LONG = 2**15  # numbers in a vector below which a team does not pay (for products: multiplications / 8)
 _VERY_LONG = 2**20  # where the BLAS has threads of its own
 _LARGEST = 8  # members: they learn of a job one after the other, and parts of 16 rows are over by then
@@ -45,7 +44,7 @@ _NAP = 0.0005  # seconds
 Share = Callable[..., bool]
 
 
-@_jit
+@jit
 def _watch(board: Any, seen: int, patience: int) -> bool:
     """Wait for another job than the last one seen; False if none came."""
     for _ in range(patience):
@@ -98,7 +97,7 @@ def divided(kernel: Callable[..., None]) -> Share:
     code = _share.__code__.replace(co_filename=origin.co_filename, co_firstlineno=origin.co_firstlineno)
     share = FunctionType(code, _share.__globals__ | {"kernel": register_jitable(kernel)})
     share.__module__, share.__qualname__ = kernel.__module__, f"{kernel.__qualname__}_together"
-    together: Share = _jit(share)
+    together: Share = jit(share)
     return together
 
 
@@ -107,13 +106,13 @@ def shared(kernel: Callable[P, None]) -> Callable[P, None]:
 
     Arguments that are not arrays are the same for all. What has few numbers is done by the caller alone.
     """
-    alone, together = _jit(kernel), divided(kernel)
+    alone, together = jit(kernel), divided(kernel)
 
     @functools.wraps(kernel)
     def share_out(*args: P.args, **_: P.kwargs) -> None:
         first: Any = args[0]
-        members = None if first.size < LONG else current()
-        if members is None or members.size == 1 or first.size < members.shortest:
+        members = willing(first.size)
+        if members is None:
             alone(*args)
         else:
             members.do(together, tuple(
@@ -213,6 +212,12 @@ _local = threading.local()
 def current() -> Team | None:
     """The team that this thread leads."""
     return getattr(_local, "team", None)
+
+
+def willing(n: int) -> Team | None:
+    """The present team, if there is more than one in it and n numbers are enough to share out."""
+    members = None if n < LONG else current()
+    return None if members is None or members.size == 1 or n < members.shortest else members
 
 
 @contextmanager
