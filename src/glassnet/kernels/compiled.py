@@ -1,7 +1,7 @@
 """Fused twins of the reference kernels: the same names, signatures and results (to rounding), one pass each.
 
-Each loop is serial: Numba's parallel loops fight with the spinning threads of OpenBLAS. What is long enough is
-shared out to a team, if somebody has employed one (`team.py`).
+Each loop is serial: Numba's parallel loops fight with the spinning threads of OpenBLAS. What is long enough
+is shared out to a team, if somebody has employed one (`team.py`).
 """
 
 from __future__ import annotations
