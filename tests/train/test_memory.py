@@ -58,7 +58,7 @@ def peak_of_a_step(layers: list[Layer], rows: int) -> int:
     adam.start(network)
 
     def step() -> None:
-        batch_gradient(network, feed, feed.rows, (), {}, None)
+        batch_gradient(network, feed, feed.rows)
         adam.step()
 
     step()

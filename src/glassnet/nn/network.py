@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from glassnet.errors import InputError
+from glassnet.nn.crew import Crew, crewed, over_rows
 from glassnet.nn.layers import Layer
 from glassnet.nn.layout import family, lay_out, segments, total
 from glassnet.nn.losses import ONE, Loss
@@ -19,6 +21,7 @@ from glassnet.seeds import stream
 __all__ = ["Network"]
 
 Array = npt.NDArray[Any]
+_MANY = 2**30  # multiplications that are worth a millisecond to find threads for them
 CHUNK_VALUES = 2**19  # input values at a time: 2 MiB of float32 stay in the cache from forward to backward
 
 
@@ -46,6 +49,8 @@ class Network:
     >>> net.n_parameters, net.predict(np.zeros((1, 4))).tolist()
     (23, [[0.5, 0.5]])
     """
+
+    crew: Crew | None = None  # threads that share out many rows, as long as somebody has hired them
 
     def __init__(
         self, layers: Sequence[Layer], n_inputs: int, loss: str | Loss = "softmax_cross_entropy", *,
@@ -89,7 +94,7 @@ class Network:
         self.statistics = lay_out([(lay, p) for lay in layers for p in lay.statistics()])
         self.segments = segments(self.slots)
         widest = max(self.n_inputs, *(layer.n_out for layer in layers))
-        self.chunk_rows = max(32, CHUNK_VALUES // widest)
+        self.chunk_rows = max(32, CHUNK_VALUES // widest // 8 * 8)  # products like them even
         self.capacity = self.rows = 0
 
     def _bind(self) -> None:
@@ -153,10 +158,10 @@ class Network:
         self.backward(self.dZ)
         return value
 
-    def chunks(self, n_rows: int, times: int = 1) -> Iterator[slice]:
+    def chunks(self, rows: slice, times: int = 1) -> Iterator[slice]:
         """Cut rows into pieces that fit the scratch memory worth keeping (`times`: larger ones)."""
-        for start in range(0, n_rows, times * self.chunk_rows):
-            yield slice(start, min(start + times * self.chunk_rows, n_rows))
+        for start in range(rows.start, rows.stop, times * self.chunk_rows):
+            yield slice(start, min(start + times * self.chunk_rows, rows.stop))
 
     def backward(self, dZ: Array) -> None:
         """Send the gradient of the outputs back through the layers; fills `grad`."""
@@ -170,9 +175,14 @@ class Network:
         if X.ndim != 2 or X.shape[1] != self.n_inputs:
             raise InputError(f"X has shape {X.shape}, but this network takes (rows, {self.n_inputs})")
         Z = np.empty((X.shape[0], self.n_outputs), self.dtype)
-        for rows in self.chunks(len(Z), times=8):  # nothing comes back from there
-            part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
-            Z[rows] = self.forward(np.ascontiguousarray(part, dtype=self.dtype))
+
+        def fill(network: Network, stretch: slice) -> None:
+            for rows in network.chunks(stretch, times=8):  # nothing comes back from there
+                part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
+                Z[rows] = network.forward(np.ascontiguousarray(part, dtype=self.dtype))
+
+        with crewed(self) if len(Z) * self.n_parameters >= _MANY else nullcontext():
+            over_rows(self, len(Z), fill)
         return Z
 
     def predict(self, X: Array) -> Array:
@@ -183,13 +193,21 @@ class Network:
     def n_parameters(self) -> int:
         return len(self.theta)
 
+    def twin(self) -> Network:
+        """The same parameters in the same memory, with a gradient and scratch memory of its own."""
+        other = object.__new__(type(self))
+        own = {"layers": copy.deepcopy(self.layers), "grad": np.empty_like(self.grad)}
+        other.__setstate__(self.__getstate__() | own)
+        other.chunk_rows = self.chunk_rows
+        return other
+
     def __repr__(self) -> str:
         inside = ", ".join(map(repr, self.layers))
         return f"Network([{inside}], n_inputs={self.n_inputs}, loss={self.loss!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """What makes the network: not its scratch memory, nor what can be derived."""
-        derived = ("dZ", "_dZ", "outputs", "slots", "statistics", "segments", "capacity", "rows")
+        derived = ("crew", "dZ", "_dZ", "outputs", "slots", "statistics", "segments", "capacity", "rows")
         return {k: v for k, v in self.__dict__.items() if k not in derived}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:

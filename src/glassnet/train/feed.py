@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -81,7 +82,7 @@ class Feed:
         self.ready = scaling is None and augment is None and not self.sparse and self.X.dtype == network.dtype
         self.dtype, self.made_for = network.dtype, _form(network)
         self.n_inputs, self.n_outputs = network.n_inputs, network.n_outputs
-        self._buffer = np.empty((0, self.n_inputs), self.dtype)
+        self._memory = threading.local()  # rows of several batches are converted at once
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -107,9 +108,7 @@ class Feed:
         `rng` draws the augmentation; None leaves it out (evaluation). Mixed class codes (B,) come back as
         shares (B, C).
         """
-        if len(self._buffer) < len(rows):
-            self._buffer = np.empty((len(rows), self.n_inputs), self.dtype)
-        X = self._buffer[: len(rows)]  # (B, I)
+        X = self._room(len(rows))  # (B, I)
         stored, which, mixed = self.X, rows, None
         if self.indirect or (self.augment is not None and rng is not None):
             stored = self.X[rows].toarray() if self.sparse else self.X[rows]
@@ -124,6 +123,13 @@ class Feed:
         kernels.gather(stored, which, self.scale, self.shift, X)
         y, w = self.y[rows], self.w[rows] if self.weighted else self.w
         return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
+
+    def _room(self, n_rows: int) -> Array:
+        """Memory for converted rows, one for each thread: what is in it is valid until its next call."""
+        room: Array | None = getattr(self._memory, "room", None)
+        if room is None or len(room) < n_rows:
+            room = self._memory.room = np.empty((n_rows, self.n_inputs), self.dtype)
+        return room[:n_rows]
 
     def _mixed(self, y: Array, w: Array, mixed: Mixed) -> tuple[Array, Array]:
         """Targets and weights of mixed rows, which teach lam w loss(y) + (1 - lam) w' loss(y') of partners.

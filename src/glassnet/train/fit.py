@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.errors import InputError
+from glassnet.nn.crew import over_rows
 from glassnet.nn.network import Network
 from glassnet.nn.noise import seed_noise
 from glassnet.nn.optimizers import Optimizer
@@ -25,7 +26,7 @@ from glassnet.train.feed import Feed
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
 from glassnet.train.measure import checked_metrics, evaluate, measured, metric
-from glassnet.train.threads import threads_for
+from glassnet.train.threads import goes_in_parts, threads_for
 from glassnet.train.treatments import Treatment
 
 __all__ = ["batch_gradient", "fit"]
@@ -89,16 +90,16 @@ def fit(
     for callback in callbacks:
         callback.on_start(run)
     try:
-        with threads_for(network, size):
+        with threads_for(network, size, in_order=train.augment is not None):
             for epoch in range(run.epoch, epochs):
                 if run.stopped:
                     break
                 started = time.perf_counter()
-                loss, hits = 0.0, dict.fromkeys(metrics, 0.0)
+                loss, sums = 0.0, [0.0] * len(metrics)
                 seed_noise(network.every_layer(), seed, epoch)
                 for rows in _batches(train, size, drop_last, shuffle, seed, epoch):
                     draw = stream(seed, "augment", run.step) if train.augment is not None else None
-                    value = batch_gradient(network, train, rows, metrics, hits, draw)
+                    value, found = batch_gradient(network, train, rows, metrics, draw)
                     if not math.isfinite(value):
                         run.stop(locate_not_finite(network, run.step), diverged=True)
                         break
@@ -108,17 +109,20 @@ def fit(
                     optimizer.step(run.factor)
                     run.step += 1
                     loss += value * len(rows)
+                    sums = [a + b for a, b in zip(sums, found, strict=True)]
                     for callback in callbacks:
                         callback.on_step(run)
                 if not run.history.diverged and not np.isfinite(network.theta).all():
                     run.stop(locate_not_finite(network, run.step), diverged=True)
                 n_seen = len(train) - (len(train) % size if drop_last else 0)
                 run.epoch = epoch + 1
-                quantities = {"loss": loss / n_seen} | {name: total / n_seen for name, total in hits.items()}
+                quantities = {"loss": loss / n_seen} | {
+                    name: total / n_seen for name, total in zip(metrics, sums, strict=True)
+                }
                 if validation is not None:
                     due = run.epoch % validate_every == 0 or run.epoch == epochs
-                    found = evaluate(network, validation, metrics) if due else {}
-                    quantities |= {f"val_{name}": found.get(name, math.nan) for name in ("loss", *metrics)}
+                    seen = evaluate(network, validation, metrics) if due else {}
+                    quantities |= {f"val_{name}": seen.get(name, math.nan) for name in ("loss", *metrics)}
                 if run.history.diverged:
                     quantities = dict.fromkeys(quantities, math.nan)
                 quantities |= {"lr": optimizer.lr * run.factor, "seconds": time.perf_counter() - started}
@@ -173,25 +177,41 @@ def _batches(
 
 
 def batch_gradient(
-    network: Network, train: Feed, rows: Array, metrics: Sequence[str], hits: dict[str, float],
-    draw: np.random.Generator | None,
-) -> float:  # fmt: skip
-    """Loss of one batch, its gradient in `network.grad`, its metrics added to `hits`.
+    network: Network, train: Feed, rows: Array, metrics: Sequence[str] = (),
+    draw: np.random.Generator | None = None,
+) -> tuple[float, list[float]]:  # fmt: skip
+    """Loss of one batch, and of each metric the sum over its rows; the gradient is in `network.grad` then.
 
     A batch too large for the cache goes through in parts whose gradients add up to the same thing.
     """
     scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
-    whole = len(rows) <= 2 * network.chunk_rows or network.couples_rows
-    loss, total = 0.0, network.grad if whole else np.zeros_like(network.grad)
-    for part in (slice(None),) if whole else network.chunks(len(rows)):
+
+    def learn(network: Network, part: slice) -> tuple[float, list[float]]:
         X, y, w = train.take(rows[part], draw)
-        loss += network.gradient(X, y, w, scale)
+        loss = network.gradient(X, y, w, scale)
         if not math.isfinite(loss):  # the network's memory still shows where
-            return loss
-        if not whole:
+            return loss, []
+        return loss, [metric(name)(*measured(network, network.outputs, y)) for name in metrics]
+
+    if not goes_in_parts(network, len(rows)):
+        return learn(network, slice(0, len(rows)))
+
+    def learn_in_parts(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
+        loss, sums, total = 0.0, [0.0] * len(metrics), np.zeros_like(network.grad)
+        for part in network.chunks(stretch):
+            value, found = learn(network, part)
+            loss += value
+            if not math.isfinite(loss):
+                break
+            sums = [a + b for a, b in zip(sums, found, strict=True)]
             kernels.accumulate(total, network.grad)
-        for name in hits:
-            hits[name] += metric(name)(*measured(network, network.outputs, y))
-    if not whole:
-        network.grad[:] = total
-    return loss
+        return loss, sums, total
+
+    stretches = over_rows(network, len(rows), learn_in_parts)
+    loss = sum(value for value, _, _ in stretches)
+    if not math.isfinite(loss) and len(stretches) > 1:  # it may be a twin's: once more, for this one to show
+        return learn_in_parts(network, slice(0, len(rows)))[:2]
+    network.grad[:] = stretches[0][2]
+    for _, _, total in stretches[1:]:
+        kernels.accumulate(network.grad, total)
+    return loss, [sum(column) for column in zip(*(sums for _, sums, _ in stretches), strict=True)]

@@ -20,6 +20,7 @@ from glassnet.train.fit import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
 from glassnet.train.measure import checked_metrics, evaluate
+from glassnet.train.threads import threads_for
 from glassnet.train.treatments import ClipNorm, ClipValue, Treatment
 
 __all__ = ["fit_lbfgs"]
@@ -60,7 +61,7 @@ def fit_lbfgs(
 
     def value_and_gradient(tried: Array) -> tuple[float, Array]:
         network.theta[:] = tried
-        value = batch_gradient(network, train, train.rows, (), {}, None)
+        value, _ = batch_gradient(network, train, train.rows)
         for treat in treatments:
             value += treat(network, train.total_weight(train.rows))
         if not math.isfinite(value):
@@ -90,11 +91,12 @@ def fit_lbfgs(
     for callback in callbacks:
         callback.on_start(run)
     try:
-        found = minimize(
-            value_and_gradient, network.theta.astype(np.float64), jac=True, method="L-BFGS-B",
-            callback=after_iteration,
-            options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol, "maxcor": memory},
-        )  # fmt: skip
+        with threads_for(network, len(train), in_order=train.augment is not None):
+            found = minimize(
+                value_and_gradient, network.theta.astype(np.float64), jac=True, method="L-BFGS-B",
+                callback=after_iteration,
+                options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol, "maxcor": memory},
+            )  # fmt: skip
         if not run.stopped:
             network.theta[:] = found.x
             run.history.stopped = str(found.message)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.errors import InputError, unknown_name
+from glassnet.nn.crew import over_rows
 from glassnet.nn.losses import SoftmaxCrossEntropy
 from glassnet.nn.network import Network
 from glassnet.train.feed import Feed
@@ -92,9 +93,13 @@ def measured(network: Network, Z: Array, y: Array) -> tuple[Array, Array]:
 def outputs(network: Network, feed: Feed) -> Array:
     """Logits of every row of a feed, in its order, shape (len(feed), n_outputs)."""
     Z = np.empty((len(feed), network.n_outputs), network.dtype)
-    for where in network.chunks(len(feed)):
-        X, _, _ = feed.stretch(where.start, where.stop)
-        Z[where] = network.forward(X)
+
+    def fill(network: Network, stretch: slice) -> None:
+        for rows in network.chunks(stretch):
+            X, _, _ = feed.stretch(rows.start, rows.stop)
+            Z[rows] = network.forward(X)
+
+    over_rows(network, len(feed), fill)
     return Z
 
 
@@ -102,12 +107,16 @@ def outputs(network: Network, feed: Feed) -> Array:
 def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[str, float]:
     """Weighted mean loss ("loss") and plain mean of each metric over all rows of a feed."""
     total = feed.total_weight(feed.rows)
-    loss = 0.0
-    sums = dict.fromkeys(metrics, 0.0)
-    for where in network.chunks(len(feed)):
-        X, y, w = feed.stretch(where.start, where.stop)
-        Z = network.forward(X)
-        for name in metrics:
-            sums[name] += metric(name)(*measured(network, Z, y))
-        loss += network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here
-    return {"loss": loss} | {name: value / len(feed) for name, value in sums.items()}
+
+    def look(network: Network, stretch: slice) -> list[float]:
+        sums = [0.0] * (1 + len(metrics))
+        for rows in network.chunks(stretch):
+            X, y, w = feed.stretch(rows.start, rows.stop)
+            Z = network.forward(X)
+            found = [metric(name)(*measured(network, Z, y)) / len(feed) for name in metrics]
+            loss = network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here
+            sums = [a + b for a, b in zip(sums, (loss, *found), strict=True)]
+        return sums
+
+    columns = zip(*over_rows(network, len(feed), look), strict=True)
+    return dict(zip(("loss", *metrics), map(sum, columns), strict=True))

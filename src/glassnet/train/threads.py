@@ -1,13 +1,14 @@
-"""Threads of a training: a team for all its kernels, or those of the BLAS for its products."""
+"""Threads of a training: a crew for its rows, a team for its kernels, or the BLAS's own for its products."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
 from glassnet import kernels
+from glassnet.nn.crew import crewed
 from glassnet.nn.network import Network
 
-__all__ = ["threads_for"]
+__all__ = ["goes_in_parts", "threads_for"]
 
 _WORK = 2**20  # multiplications of a forward pass below which nothing is shared out
 _WIDE = 256  # outputs from which the BLAS does large products better
@@ -15,10 +16,21 @@ _SHORT = 64  # rows up to which that is otherwise for any width
 _EVEN = 16  # float32 numbers in a vector register: other widths leave some of it empty
 
 
-def threads_for(network: Network, rows: int) -> AbstractContextManager[None]:
-    """The threads for batches of `rows` rows, as many as the BLAS may use (`threadpoolctl` limits both)."""
+def goes_in_parts(network: Network, rows: int) -> bool:
+    """Whether so many rows are too large for the cache, and do not depend on each other."""
+    return rows > 2 * network.chunk_rows and not network.couples_rows
+
+
+def threads_for(network: Network, rows: int, in_order: bool = False) -> AbstractContextManager[None]:
+    """The threads for batches of `rows` rows, as many as the BLAS may use (`threadpoolctl` limits both).
+
+    `in_order`: random numbers are drawn for one row after the other, so no thread can begin in the middle.
+    """
     if network.n_parameters * rows < _WORK:
         return nullcontext()
+    in_order = in_order or any(layer.draws for layer in network.every_layer())
+    if goes_in_parts(network, rows) and not in_order:
+        return crewed(network)
     widths = [layer.n_out for layer in network.every_layer()]
     even = rows <= _SHORT or all(width % _EVEN == 0 for width in widths if width > _EVEN)
     return kernels.employed(products=max(widths) <= _WIDE and even)
