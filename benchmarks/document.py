@@ -6,7 +6,14 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["put"]
+__all__ = ["put", "write_whole"]
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, all of it or nothing."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
 
 
 def put(page: Path, name: str, text: str) -> None:
@@ -17,6 +24,4 @@ def put(page: Path, name: str, text: str) -> None:
     if len(pattern.findall(old)) != 1:
         raise SystemExit(f"{page} does not have {begin} ... {end} exactly once")
     new = pattern.sub(lambda _: f"{begin}\n{text.strip()}\n{end}", old)
-    temporary = page.with_name(f".{page.name}.tmp")
-    temporary.write_text(new, encoding="utf-8")
-    os.replace(temporary, page)
+    write_whole(page, new)

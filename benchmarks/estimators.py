@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 import warnings
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.document import write_whole
 from benchmarks.environment import environment
 from benchmarks.processes import ROOT
 
@@ -151,9 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("estimators.json", json.dumps(results, indent=1) + "\n"),
         ("estimators.md", page(results)),
     ):
-        beside = out / f".{name}.{os.getpid()}"
-        beside.write_text(text)
-        os.replace(beside, out / name)
+        write_whole(out / name, text)
     return 0
 
 

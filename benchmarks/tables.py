@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contestants import CONTESTANTS
+from benchmarks.document import write_whole
 from benchmarks.settings import words
 from benchmarks.works import WORKS
 
@@ -44,9 +44,7 @@ def write(out: Path, results: Json) -> None:
     """Write engine.json and engine.md: each whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
     for name, text in (("engine.json", json.dumps(results, indent=1) + "\n"), ("engine.md", page(results))):
-        beside = out / f".{name}.{os.getpid()}"
-        beside.write_text(text)
-        os.replace(beside, out / name)
+        write_whole(out / name, text)
 
 
 def page(results: Json) -> str:

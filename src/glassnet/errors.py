@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["Diverged", "GlassnetError", "InputError", "MissingExtra", "unknown_name"]
+__all__ = ["Diverged", "GlassnetError", "InputError", "MissingExtra", "did_you_mean", "unknown_name"]
 
 
 class GlassnetError(Exception):
@@ -30,6 +30,16 @@ class Diverged(GlassnetError, ArithmeticError):
     """Training met a number that is not finite."""
 
 
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A hint for the end of a message, empty if nothing known is near.
+
+    >>> did_you_mean("rleu", ["relu", "tanh"]), did_you_mean("x", ["relu"])
+    (": did you mean 'relu'?", '')
+    """
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    return f": did you mean {near[0]!r}?" if near else ""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """The error for a name that is in no registry, with its nearest match.
 
@@ -37,6 +47,4 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     "unknown activation 'rleu': did you mean 'relu'? (known: relu, tanh)"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f": did you mean {near[0]!r}?" if near else ""
-    return InputError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})")
+    return InputError(f"unknown {kind} {name!r}{did_you_mean(name, names)} (known: {', '.join(names)})")

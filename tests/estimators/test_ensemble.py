@@ -11,7 +11,7 @@ from scipy.special import expit, log_softmax
 from sklearn.datasets import load_digits, make_classification, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
 
-from glassnet import MLPClassifier, MLPRegressor, Progress
+from glassnet import MLPClassifier, MLPRegressor
 
 X, Y = load_digits(n_class=4, return_X_y=True)
 X = X / 16.0
@@ -110,20 +110,6 @@ def test_members_may_be_trained_in_other_processes() -> None:
 
 
 @quiet
-def test_progress_is_told_of_every_member() -> None:
-    class Notes(Progress):
-        def __init__(self) -> None:
-            self.told: list[object] = []
-
-        def begin(self, task: str, total: int | None = None) -> None:
-            self.told.append((task, total))
-
-        def advance(self, steps: int = 1, note: str = "") -> None:
-            self.told.append(note.split()[0])
-
-        def end(self) -> None:
-            self.told.append("end")
-
-    notes = Notes()
+def test_progress_is_told_of_every_member(notes) -> None:
     MLPRegressor(hidden_layer_sizes=(5,), n_ensemble=3, max_iter=2, progress=notes).fit(X, Y)
     assert notes.told == [("MLPRegressor", 3), "loss", "loss", "loss", "end"]

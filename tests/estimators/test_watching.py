@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits, make_classification
 from sklearn.metrics import f1_score, log_loss, r2_score
 
-from glassnet import InputError, MLPClassifier, MLPRegressor, Progress
+from glassnet import InputError, MLPClassifier, MLPRegressor
 from glassnet.train import Callback, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -192,21 +192,7 @@ def test_the_time_limit_ends_the_training(solver: str) -> None:
     assert clf.n_iter_ == 1
 
 
-def test_progress_is_told_when_it_is_asked_for(capsys) -> None:
-    class Notes(Progress):
-        def __init__(self) -> None:
-            self.told: list[object] = []
-
-        def begin(self, task: str, total: int | None = None) -> None:
-            self.told.append((task, total))
-
-        def advance(self, steps: int = 1, note: str = "") -> None:
-            self.told.append(note.split()[0])
-
-        def end(self) -> None:
-            self.told.append("end")
-
-    notes = Notes()
+def test_progress_is_told_when_it_is_asked_for(notes, capsys) -> None:
     MLPClassifier((5,), max_iter=2, progress=notes).fit(X, Y)
     assert notes.told == [("MLPClassifier", 2), "loss", "loss", "end"]
     assert capsys.readouterr() == ("", "")

@@ -65,6 +65,16 @@ def _softmax_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator
                 yield t(Z), y, t(w), smoothing, 0.3, t(np.full((B, C), np.nan))
 
 
+def _hits_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Arguments]:
+    y = rng.integers(C, size=B)
+    for Z in (rng.normal(size=(B, C)), rng.integers(2, size=(B, C)), np.zeros((B, C))):  # also equals
+        yield t(Z), y
+    if Z.size:
+        Z = rng.normal(size=(B, C))
+        Z[rng.random((B, C)) < 0.3] = np.nan
+        yield t(Z), y
+
+
 def _sigmoid_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Arguments]:
     for _, _, w, smoothing, scale, dZ in _softmax_cases(rng, B, C, t):
         for Z in (rng.normal(size=(B, C)), 500 * rng.normal(size=(B, C))):
@@ -134,6 +144,7 @@ CASES: dict[str, Callable[..., Iterator[Arguments]]] = {
     "act_grad": _gradient_cases,
     "gather": _gather_cases,
     "product": _product_cases,
+    "hits": _hits_cases,
     "softmax_cross_entropy": _softmax_cases,
     "sigmoid_cross_entropy": _sigmoid_cases,
     "dropout": _dropout_cases,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import warnings
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -38,6 +40,17 @@ Array = npt.NDArray[Any]
 STORED = (np.float64, np.float32, np.uint8)  # data of these types is used as it is, batch by batch
 #: rows to begin with, rows to go on with, rows to watch
 Role = Literal["new", "more", "held"]
+
+
+class _NotFinite(Exception):
+    """NaN, infinity, or a sum that is too large: scikit-learn looks again, and says where."""
+
+
+def _refuse_not_finite(X: Array) -> None:
+    with np.errstate(all="ignore"):
+        total = X.sum()
+    if not np.isfinite(total):
+        raise _NotFinite
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -294,31 +307,32 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     # Predicting
 
-    def _check_X(self, X: Any) -> Any:
-        """Checked rows; the usual case is decided in microseconds, anything else is left to scikit-learn."""
-        if hasattr(self, "_in_fit"):
-            return X
-        plain = (
-            type(X) is np.ndarray and X.ndim == 2 and X.dtype in STORED and len(X) > 0
-            and X.shape[1] == self.n_features_in_ and not hasattr(self, "feature_names_in_")
-        )  # fmt: skip
-        if plain and (X.dtype == np.uint8 or np.isfinite(X.sum())):
-            return X
-        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORED, reset=False)
-
-    def _network_outputs(self, X: Any) -> Array:
-        """Outputs before the link for checked rows, shape (n, n_outputs)."""
+    def _network_outputs(self, X: Any, look: Callable[[Array], None] | None = None) -> Array:
+        """Outputs before the link for checked rows, or such as `look` refuses, shape (n, n_outputs)."""
         with self._lock:  # the layers write into shared scratch memory
-            return self._current_network().logits(X)
+            return self._current_network().logits(X, look)
 
     def _every_output(self, X: Any) -> list[Array]:
-        """Outputs of the network, or of each network of an ensemble."""
+        """Outputs of the network, or of each network of an ensemble.
+
+        The usual X is looked at on its way through the network; anything else is left to scikit-learn.
+        """
         if not hasattr(self, "network_") and not hasattr(self, "estimators_"):
             check_is_fitted(self, "network_")
-        X = self._check_X(X)
-        if hasattr(self, "estimators_"):
-            return [member._network_outputs(X) for member in self.estimators_]
-        return [self._network_outputs(X)]
+        first, *others = getattr(self, "estimators_", None) or [self]
+        outputs: list[Array] | None = None
+        if hasattr(self, "_in_fit"):  # checked already
+            outputs = [first._network_outputs(X)]
+        elif (
+            type(X) is np.ndarray and X.ndim == 2 and X.dtype in STORED and len(X) > 0
+            and X.shape[1] == self.n_features_in_ and not hasattr(self, "feature_names_in_")
+        ):  # fmt: skip
+            with suppress(_NotFinite):
+                outputs = [first._network_outputs(X, None if X.dtype == np.uint8 else _refuse_not_finite)]
+        if outputs is None:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORED, reset=False)
+            outputs = [first._network_outputs(X)]
+        return [*outputs, *(member._network_outputs(X) for member in others)]
 
     # Copies, pictures
 

@@ -33,6 +33,7 @@ __all__ = [  # noqa: F405
     "bias_act",
     "dropout",
     "gather",
+    "hits",
     "lion",
     "momentum",
     "nadam",

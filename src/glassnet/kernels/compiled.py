@@ -167,6 +167,19 @@ def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale:
 
 
 @jit
+def hits(Z: Array, y: Array) -> int:  # 0.5 us for 32 x 10, NumPy's 4 us
+    n = 0
+    for i in range(Z.shape[0]):
+        best = 0
+        for j in range(1, Z.shape[1]):
+            z, top = Z[i, j], Z[i, best]
+            if z > top or (z != z and top == top):  # the first NaN is the largest
+                best = j
+        n += best == y[i]
+    return n
+
+
+@jit
 def sigmoid_cross_entropy(Z: Array, Y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
     loss = 0.0
     for i in range(Z.shape[0]):

@@ -20,6 +20,7 @@ __all__ = [
     "bias_act",
     "dropout",
     "gather",
+    "hits",
     "lion",
     "momentum",
     "nadam",
@@ -82,6 +83,11 @@ def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale:
     row_scale = w * np.ones(B) * scale  # (B,)
     dZ[...] = (np.exp(log_p) - target) * row_scale[:, None]
     return float((loss * row_scale).sum())
+
+
+def hits(Z: Array, y: Array) -> int:
+    """Rows whose largest output, the first of equals, is that of their class y (B,)."""
+    return int(np.count_nonzero(Z.argmax(axis=1) == y))
 
 
 def sigmoid_cross_entropy(Z: Array, Y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:

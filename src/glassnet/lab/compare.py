@@ -27,7 +27,7 @@ from glassnet.lab.statistics import (
     time_to_target,
 )  # fmt: skip
 from glassnet.lab.store import Result, RunStore, disk, replaced
-from glassnet.lab.train_one import select_rows
+from glassnet.lab.train_one import decide, select_rows
 from glassnet.lab.tune import Tuned, tune_arms
 from glassnet.lab.verdict import family_words, limits
 from glassnet.progress import Progress
@@ -265,8 +265,7 @@ def _noise(store: RunStore, table: dict[str, list[Result]], order: list[str]) ->
     for result in (first, second):
         stored = store.predictions(result.key)
         P = stored["test_p"]
-        decided = P.argmax(axis=1) if result.threshold is None else P[:, 1] >= result.threshold
-        right.append(decided == stored["test_y"])
+        right.append(decide(P, task_of(P.shape[1]), result.threshold) == stored["test_y"])
     low, high = row_interval(right[0])
     return RowNoise(
         order[0], order[1], len(right[0]), float(right[0].mean()), low, high, mcnemar(right[0], right[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Literal
 
+from glassnet.lab.execute import cores
 from glassnet.nn import Layer, Network, Optimizer
 from glassnet.progress import Progress
 from glassnet.train import Callback, Feed, History, Run, fit
@@ -116,7 +116,7 @@ def train_all(
         return Trained(job, network, history, time.perf_counter() - begun)
 
     longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i]))
-    workers = max(1, min(workers or os.cpu_count() or 1, len(jobs)))
+    workers = max(1, min(workers or cores(), len(jobs)))
     progress.begin(
         "epochs" if len(jobs) == 1 else f"epochs of {len(jobs)} networks", sum(job.epochs for job in jobs)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections import Counter
@@ -10,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from glassnet.errors import InputError, unknown_name
+from glassnet.errors import InputError, did_you_mean, unknown_name
 from glassnet.lab.coursework_plan import Coursework
 from glassnet.lab.spec import Experiment
 
@@ -84,8 +83,7 @@ def _found(plan: str | Path) -> tuple[str, str]:
             raise InputError(f"cannot read the plan {path}: {error.strerror}") from None
     known = built_in()
     if str(plan) not in known:
-        near = difflib.get_close_matches(str(plan), known, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(plan, known)
         raise InputError(f"no file and no built-in plan {str(plan)!r}{hint} (built in: {', '.join(known)})")
     return known[str(plan)], f"{plan}.toml"
 
@@ -167,14 +165,12 @@ def _told(name: str, text: str, error: Any, model: Any) -> str:
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
         known = _fields(model, place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), known, n=1)
-        hint = f": did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(place[-1], known)
         return f"{where}: unknown setting {field!r}{hint} (known: {', '.join(known)})"
     if kind == "missing":
         return f"{where}: {field} is missing"
     if kind == "literal_error":
-        near = difflib.get_close_matches(str(given), re.findall(r"'(.*?)'", error["ctx"]["expected"]), n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(given, re.findall(r"'(.*?)'", error["ctx"]["expected"]))
         return f"{where}: {field} = {given!r}{hint} (allowed: {error['ctx']['expected']})"
     if kind == "value_error":
         front, what = f"{field}: " if field else "", error["ctx"]["error"]

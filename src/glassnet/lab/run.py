@@ -14,10 +14,9 @@ from glassnet import __version__
 from glassnet.data.dataset import Dataset
 from glassnet.errors import InputError
 from glassnet.lab.environment import environment
-from glassnet.lab.measures import constant_outputs, measure_all, task_of
 from glassnet.lab.spec import FORMAT, RunSpec
 from glassnet.lab.store import CHECKPOINT, Result, RunStore, disk, replaced
-from glassnet.lab.train_one import Trained, decide, divide, train_one
+from glassnet.lab.train_one import Trained, chance_scores, divide, train_one
 from glassnet.nn.save import save_network
 from glassnet.train import Callback, Run
 
@@ -94,7 +93,8 @@ def _do(spec: RunSpec, dataset: Dataset, store: RunStore, key: str) -> Result:
             raise  # the machine's trouble, not the setting's: nothing is recorded
         except Exception as error:
             why = f"{type(error).__name__}: {error}" if not isinstance(error, InputError) else str(error)
-            plain |= {"status": "failed", "why": why, "chance": _chance(spec, dataset), "rows": {}}
+            chance = chance_scores(spec, dataset, divide(dataset, spec.data, spec.seed))
+            plain |= {"status": "failed", "why": why, "chance": chance, "rows": {}}
         else:
             if trained.history.interrupted:
                 raise KeyboardInterrupt
@@ -123,16 +123,3 @@ def _record(folder: Path, trained: Trained) -> dict[str, Any]:
         "chance": trained.chance, "threshold": trained.threshold, "epochs": len(history),
         "seconds": trained.seconds, "rows": trained.rows, "n_parameters": network.n_parameters,
     }  # fmt: skip
-
-
-def _chance(spec: RunSpec, dataset: Dataset) -> dict[str, dict[str, float]]:
-    """What a constant prediction scores, for a run that failed before it could say so."""
-    rows, task = divide(dataset, spec.data, spec.seed), task_of(dataset.n_classes)
-    found = {}
-    for part in ("validation", "test") if spec.purpose == "final" else ("validation",):
-        y = dataset.y[getattr(rows, part)]
-        if len(y):
-            P = constant_outputs(dataset.y[rows.train], dataset.n_classes, len(y))
-            threshold = P[0, 1] / 2 if spec.decision.threshold == "best_f1" else 0.5
-            found[part] = measure_all(task, y, P, decide(P, task, threshold))
-    return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ from glassnet.train import (
 )  # fmt: skip
 from glassnet.train.checkpoint import save_checkpoint
 
-__all__ = ["Trained", "decide", "divide", "select_rows", "set_up", "train_one"]
+__all__ = ["Trained", "chance_scores", "decide", "divide", "select_rows", "set_up", "train_one"]
 
 Array = npt.NDArray[Any]
 _NORMS: dict[str, type[Layer]] = {"batch": BatchNorm, "layer": LayerNorm, "rms": RMSNorm}
@@ -130,8 +130,6 @@ def divide(dataset: Dataset, spec: DataSpec, seed: int) -> Split:
     With `test_rows = "fixed"` the test rows are the same for every seed, and only the others are drawn anew.
     Test rows that came with the source are always the same.
     """
-    from dataclasses import replace
-
     given = dataset.part is not None and bool((dataset.part == 2).any())
     if spec.test_rows != "fixed" or given or not spec.test:
         return split(dataset, validation=spec.validation, test=0.0 if given else spec.test, seed=seed)
@@ -226,35 +224,41 @@ def _lr(spec: RunSpec) -> float:
 
 def _scored(spec: RunSpec, dataset: Dataset, ready: SetUp, history: History, begun: float) -> Trained:
     """Predictions and scores of the validation rows and, in a final run, of the test rows: once, here."""
-    task, rows, C = task_of(dataset.n_classes), ready.rows, dataset.n_classes
-    looked_at = {"validation": rows.validation}
-    if spec.purpose == "final":
-        looked_at["test"] = rows.test
+    task = task_of(dataset.n_classes)
     scores: dict[str, dict[str, float]] = {}
-    chance: dict[str, dict[str, float]] = {}
     kept: dict[str, Array] = {}
     threshold: float | None = None
-    chance_threshold: float | None = None
-    for part, of_part in looked_at.items():
-        if not len(of_part):
-            continue
+    for part, of_part in _looked_at(spec, ready.rows).items():
         y = dataset.y[of_part]
         P = predictions(ready, of_part, task)
-        C0 = constant_outputs(dataset.y[rows.train], C, len(y))
         kept |= {f"{part}_rows": of_part, f"{part}_y": y, f"{part}_p": P.astype(np.float32)}
         if task == "binary" and threshold is None:
-            threshold = chance_threshold = 0.5
+            threshold = 0.5
             if spec.decision.threshold == "best_f1" and np.isfinite(P).all():
                 threshold = best_f1_threshold(y, P[:, 1])
-            if spec.decision.threshold == "best_f1":
-                chance_threshold = float(C0[0, 1]) / 2
-        chance[part] = measure_all(task, y, C0, decide(C0, task, chance_threshold))
         if np.isfinite(P).all():
             scores[part] = measure_all(task, y, P, decide(P, task, threshold))
     return Trained(
-        ready.network, history, scores, chance, kept, threshold,
-        {name: len(of_part) for name, of_part in rows.items()}, time.perf_counter() - begun,
+        ready.network, history, scores, chance_scores(spec, dataset, ready.rows), kept, threshold,
+        {name: len(of_part) for name, of_part in ready.rows.items()}, time.perf_counter() - begun,
     )  # fmt: skip
+
+
+def _looked_at(spec: RunSpec, rows: Split) -> dict[str, Array]:
+    """The parts of the data that a run is scored on, with their rows: the test rows only in a final run."""
+    looked_at = {"validation": rows.validation} | ({"test": rows.test} if spec.purpose == "final" else {})
+    return {part: of_part for part, of_part in looked_at.items() if len(of_part)}
+
+
+def chance_scores(spec: RunSpec, dataset: Dataset, rows: Split) -> dict[str, dict[str, float]]:
+    """What a constant prediction scores, for each part that a run is scored on."""
+    task, found = task_of(dataset.n_classes), {}
+    for part, of_part in _looked_at(spec, rows).items():
+        y = dataset.y[of_part]
+        P = constant_outputs(dataset.y[rows.train], dataset.n_classes, len(y))
+        threshold = float(P[0, 1]) / 2 if task == "binary" and spec.decision.threshold == "best_f1" else 0.5
+        found[part] = measure_all(task, y, P, decide(P, task, threshold))
+    return found
 
 
 def predictions(ready: SetUp, rows: Array, task: str) -> Array:

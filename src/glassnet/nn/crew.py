@@ -75,7 +75,7 @@ def over_rows(network: Network, n_rows: int, work: Callable[[Network, slice], T]
 
 @contextmanager
 def crewed(network: Network) -> Iterator[None]:
-    """Give the network a crew as large as the number of threads of the BLAS, 8 at most; that then gets one."""
+    """Give the network a crew as large as the number of threads of the BLAS, 8 at most; it then gets one."""
     from threadpoolctl import ThreadpoolController
 
     pools = ThreadpoolController().select(user_api="blas")

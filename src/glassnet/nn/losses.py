@@ -29,6 +29,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Squared",
     "loss",
+    "softmax",
 ]
 
 Array = npt.NDArray[Any]
@@ -168,8 +169,21 @@ class SoftmaxCrossEntropy(Loss):
 
     def link(self, Z: Array) -> Array:
         """softmax(Z): (n, C) logits to probabilities that sum to 1."""
-        E = np.exp(Z - Z.max(axis=1, keepdims=True))
-        return np.asarray(E / E.sum(axis=1, keepdims=True))
+        return softmax(Z)
+
+
+def softmax(Z: Array) -> Array:
+    """Probabilities exp(z) / sum exp(z) of each row.
+
+    >>> softmax(np.zeros((1, 2))).tolist()
+    [[0.5, 0.5]]
+    """
+    # a transposed copy: along a row of ten NumPy is twice as slow as down the columns
+    T = np.array(Z.T, order="C")  # (C, n)
+    T -= T.max(axis=0)
+    np.exp(T, out=T)
+    T /= T.sum(axis=0)
+    return np.ascontiguousarray(T.T)  # (n, C)
 
 
 def _check_smoothing(smoothing: float, focal: float) -> None:

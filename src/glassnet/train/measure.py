@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glassnet import kernels
 from glassnet.errors import InputError, unknown_name
 from glassnet.nn.crew import over_rows
 from glassnet.nn.losses import SoftmaxCrossEntropy
@@ -37,7 +38,7 @@ def accuracy(Z: Array, y: Array) -> float:
     1.0
     """
     if y.ndim == 1:
-        return float(np.count_nonzero(Z.argmax(axis=1) == y))
+        return float(kernels.hits(Z, y))
     return float(np.count_nonzero(((Z > 0) == (y > 0.5)).all(axis=1)))
 
 
