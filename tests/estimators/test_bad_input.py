@@ -196,3 +196,21 @@ def test_what_one_epoch_cannot_do(settings: dict[str, object], message: str) -> 
         MLPClassifier((5,), **settings).partial_fit(X, Y, classes=[0, 1, 2])
     with pytest.raises(AttributeError):
         _ = MLPRegressor(solver="lbfgs").partial_fit
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_no_activation_hides_what_is_not_finite(bad: float, activation: str, dtype: type) -> None:
+    """tanh(inf) is 1 and relu(-inf) is 0: the rows are looked at before that."""
+    clf = MLPClassifier((1,), activation, max_iter=2, random_state=0).fit(X.astype(dtype), Y)
+    for row, column in ((0, 0), (len(X) - 1, X.shape[1] - 1)):
+        rows = X.astype(dtype)
+        rows[row, column] = bad
+        with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+            clf.predict(rows)
+    large = X.astype(dtype)
+    large[0] = np.finfo(dtype).max  # finite: no error, whatever comes of it
+    with np.errstate(all="ignore"):
+        assert clf.predict(large).shape == Y.shape
+        assert clf.network_.predict(rows).shape[0] == len(X)  # nobody watches there

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -30,7 +29,7 @@ from glassnet.estimators.ensemble import fit_members
 from glassnet.estimators.rows import Rows, hold_out
 from glassnet.estimators.solvers import SOLVERS
 from glassnet.estimators.training import train
-from glassnet.nn import ACTIVATIONS, INITIALIZERS, SCHEDULES, Activation, Loss, Network, Optimizer
+from glassnet.nn import ACTIVATIONS, INITIALIZERS, SCHEDULES, Activation, Dense, Loss, Network, Optimizer
 from glassnet.progress import Progress
 from glassnet.train import Callback
 
@@ -43,13 +42,12 @@ Role = Literal["new", "more", "held"]
 
 
 class _NotFinite(Exception):
-    """NaN, infinity, or a sum that is too large: scikit-learn looks again, and says where."""
+    """Something in X may be NaN or infinite: scikit-learn looks again, and says what."""
 
 
-def _refuse_not_finite(X: Array) -> None:
-    with np.errstate(all="ignore"):
-        total = X.sum()
-    if not np.isfinite(total):
+def _refuse_not_finite(Z: Array) -> None:
+    """Look at X W in place of X, which is larger: nothing finite comes of a row with NaN or infinity."""
+    if not np.isfinite(Z.sum()):
         raise _NotFinite
 
 
@@ -307,10 +305,17 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     # Predicting
 
-    def _network_outputs(self, X: Any, look: Callable[[Array], None] | None = None) -> Array:
-        """Outputs before the link for checked rows, or such as `look` refuses, shape (n, n_outputs)."""
+    def _network_outputs(self, X: Any, checked: bool = True) -> Array:
+        """Outputs before the link, shape (n, n_outputs); of rows that were not checked, maybe _NotFinite."""
         with self._lock:  # the layers write into shared scratch memory
-            return self._current_network().logits(X, look)
+            network = self._current_network()
+            first = next(layer for layer in network.layers if isinstance(layer, Dense))
+            first.watch = None if checked else _refuse_not_finite
+            try:
+                with nullcontext() if checked else np.errstate(all="ignore"):
+                    return network.logits(X)
+            finally:
+                first.watch = None
 
     def _every_output(self, X: Any) -> list[Array]:
         """Outputs of the network, or of each network of an ensemble.
@@ -328,7 +333,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             and X.shape[1] == self.n_features_in_ and not hasattr(self, "feature_names_in_")
         ):  # fmt: skip
             with suppress(_NotFinite):
-                outputs = [first._network_outputs(X, None if X.dtype == np.uint8 else _refuse_not_finite)]
+                outputs = [first._network_outputs(X, checked=X.dtype == np.uint8)]
         if outputs is None:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORED, reset=False)
             outputs = [first._network_outputs(X)]

@@ -113,6 +113,10 @@ class Dense(Layer):
     ntk : Z = X W / sqrt(I) + b with W ~ N(0, 1) (Jacot et al. 2018): the step size no longer depends on I
     weight_lr, bias_lr : factors on the learning rate of W and of b
 
+    Attributes
+    ----------
+    watch : a function that is shown X W of every batch, or None; for whoever wants to see into a network
+
     Examples
     --------
     >>> Dense(128, "relu")
@@ -126,6 +130,7 @@ class Dense(Layer):
     Z: Array
     A: Array
     dX: Array
+    watch: Callable[[Array], object] | None = None
 
     def __init__(
         self, units: int, activation: ActivationSpec = "identity", *, bias: bool = True,
@@ -172,6 +177,8 @@ class Dense(Layer):
     def forward(self, X: Array, train: bool) -> Array:
         self.X = X  # (B, I)
         kernels.product(X, self.W, self.Z)  # (B, O)
+        if self.watch is not None:
+            self.watch(self.Z)
         if self.ntk:
             self.Z *= self.gain
         kernels.bias_act(self.Z, self.b, self.f, self.A)  # (B, O)

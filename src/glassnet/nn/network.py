@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -169,21 +169,16 @@ class Network:
         for layer in reversed(self.layers[self.first :]):
             dA = layer.backward(dA)
 
-    def logits(self, X: Array, look: Callable[[Array], None] | None = None) -> Array:
-        """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks.
-
-        `look` is shown each chunk of X before it goes through; to refuse it, say.
-        """
+    def logits(self, X: Array) -> Array:
+        """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
         X = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.n_inputs:
             raise InputError(f"X has shape {X.shape}, but this network takes (rows, {self.n_inputs})")
         Z = np.empty((X.shape[0], self.n_outputs), self.dtype)
 
         def fill(network: Network, stretch: slice) -> None:
-            for rows in network.chunks(stretch, times=8):  # nothing comes back from there
+            for rows in network.chunks(stretch, times=2):  # nothing comes back from there
                 part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
-                if look is not None:
-                    look(part)
                 Z[rows] = network.forward(np.ascontiguousarray(part, dtype=self.dtype))
 
         with crewed(self) if len(Z) * self.n_parameters >= _MANY else nullcontext():
