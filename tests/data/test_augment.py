@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -54,8 +56,8 @@ def test_a_quarter_turn_is_exact() -> None:
     augment = Augmenter(SHAPE, flip=False, shift=0, rotate=90)
 
     class Always(np.random.Generator):
-        def uniform(self, low: float = 0.0, high: float = 1.0, size: object = None) -> np.ndarray:  # type: ignore[override]
-            return np.full(size, high)  # type: ignore[call-overload]
+        def random(self, size: object = None, *_: object) -> np.ndarray:  # type: ignore[override]
+            return np.ones(size)  # type: ignore[call-overload]
 
     got = augment(X, Always(np.random.PCG64(0))).reshape(PICTURES.shape)
     np.testing.assert_array_equal(got, np.rot90(PICTURES, -1, axes=(2, 3)))
@@ -115,6 +117,19 @@ def test_the_same_stream_gives_the_same_pictures_and_leaves_x_alone() -> None:
     np.testing.assert_array_equal(changed(1, **everything), changed(1, **everything))
     assert not np.array_equal(changed(1, **everything), changed(2, **everything))
     np.testing.assert_array_equal(X, before)
+
+
+def test_batches_of_one_stream_differ_and_a_shorter_one_goes_on() -> None:
+    def three(augment: Augmenter) -> list[np.ndarray]:
+        rng = stream(0, "augment")
+        return [augment(X[:n], rng).copy() for n in (30, 20, 40)]
+
+    everything = Augmenter(SHAPE, shift=3, rotate=15.0, cutout=3, brightness=0.1, contrast=0.1)
+    first = three(everything)
+    assert not np.array_equal(first[0][:20], first[1])
+    again = pickle.loads(pickle.dumps(everything))  # as it is now, in the middle of a stream
+    for got, expected in zip([*three(everything), *three(again)], 2 * first, strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_output_goes_where_it_is_asked_to_go() -> None:

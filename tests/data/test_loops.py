@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from glassnet.data import loops
 from glassnet.data.checks.similar import average_hash
 from glassnet.data.loops import augment_compiled, augment_reference, compiled, reference
+from glassnet.kernels import team
 
 RNG = np.random.default_rng(11)
 
@@ -60,7 +64,17 @@ def test_similar_pairs() -> None:
     assert 5 < results[0][0] < 30
 
 
-SHAPES = [(3, 16, 24), (1, 9, 7), (4, 5, 8), (2, 12, 12)]
+@pytest.fixture(params=[1, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Alone, and in a team of three that shares out whatever it is given."""
+    with threadpool_limits(request.param), team.employed():
+        leader = team.current()
+        assert leader is not None
+        leader.shortest = 0
+        yield leader.size
+
+
+SHAPES = [(3, 32, 24), (1, 9, 7), (4, 5, 8), (2, 12, 12)]
 
 
 def batch(channels: int, height: int, width: int) -> dict[str, np.ndarray]:
@@ -69,6 +83,7 @@ def batch(channels: int, height: int, width: int) -> dict[str, np.ndarray]:
     angle = RNG.uniform(-np.pi, np.pi, n)
     return {
         "X": RNG.integers(0, 256, (n, channels * height * width), dtype=np.uint8),
+        "rows": RNG.integers(0, n, n),
         "flip": RNG.random(n) < 0.5,
         "down": RNG.integers(-reach, reach + 1, n),
         "right": RNG.integers(-reach, reach + 1, n),
@@ -88,15 +103,20 @@ def batch(channels: int, height: int, width: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("move", ("flip", "down", "right")),
-        ("turn", ("flip", "down", "right", "cosine", "sine")),
-        ("blend", ("partner", "share")),
-        ("paste", ("partner", "boxes")),
+        ("move", ("rows", "flip", "down", "right")),
+        ("turn", ("rows", "flip", "down", "right", "cosine", "sine")),
+        ("blend", ("rows", "partner", "share")),
+        ("paste", ("rows", "partner", "boxes")),
     ],
 )
 def test_loops_that_write_changed_pictures(
-    shape: tuple[int, ...], name: str, settings: tuple[str, ...]
+    shape: tuple[int, ...],
+    name: str,
+    settings: tuple[str, ...],
+    threads: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(team, "LONG", 0)
     given = batch(*shape)
     size = () if name == "blend" else shape
     first, second = np.zeros_like(given["X"]), np.ones_like(given["X"])
@@ -108,13 +128,20 @@ def test_loops_that_write_changed_pictures(
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_loops_that_change_pictures_in_place(shape: tuple[int, ...]) -> None:
+def test_loops_that_change_pictures_in_place(
+    shape: tuple[int, ...], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team, "LONG", 0)
     given = batch(*shape)
     first, second = given["X"].copy(), given["X"].copy()
     augment_reference.cut(first, given["top"], given["left"], 3, 99, *shape)
     augment_compiled.cut(second, given["top"], given["left"], 3, 99, *shape)
     np.testing.assert_array_equal(first, second)
-    augment_reference.adjust(first, given["gain"], given["offset"], 200)
-    augment_compiled.adjust(second, given["gain"], given["offset"], 200)
+    for rows in (given["rows"], np.arange(len(first))):  # to somewhere else, and in place
+        settings = (rows, given["gain"], given["offset"], 200)
+        expected, got = (first, second) if rows[0] == 0 else (np.empty_like(first), np.empty_like(first))
+        augment_reference.adjust(first, *settings, expected)
+        augment_compiled.adjust(second, *settings, got)
+        np.testing.assert_array_equal(expected, got)
     np.testing.assert_array_equal(first, second)
     assert first.max() == 200

@@ -153,7 +153,7 @@ def test_code_for_a_team_is_found_in_the_cache_by_the_next_process(tmp_path: Pat
         "import numpy as np; from glassnet.kernels import team; "
         "from glassnet.data.loops import augment_compiled as a; team._local.team = t = team.Team(2); "
         "X = np.ones((32, 1024), np.uint8); n = np.zeros(32, np.int64); "
-        "a.move(X, n > 0, n, n, 1, 32, 32, np.empty_like(X)); t.dismiss()"
+        "a.move(X, np.arange(32), n > 0, n, n, 1, 32, 32, np.empty_like(X)); t.dismiss()"
     )
     kept = []
     for _ in range(2):

@@ -63,6 +63,8 @@ def _softmax_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator
         for w in (np.ones(1), rng.uniform(size=B), np.zeros(B)):
             for smoothing in (0.0, 0.1):
                 yield t(Z), y, t(w), smoothing, 0.3, t(np.full((B, C), np.nan))
+                shares = t(rng.dirichlet(np.ones(C), B))  # of mixed classes
+                yield t(Z), shares, t(w), smoothing, 0.3, t(np.full((B, C), np.nan))
 
 
 def _hits_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Arguments]:

@@ -19,7 +19,7 @@ from glassnet.kernels.gemm import gemm_plain, suits
 from glassnet.kernels.jit import jit
 from glassnet.kernels.reference import ActivationLike
 from glassnet.kernels.scalars import SCALARS, SIGNAL, Scalar, const, exp, flushed
-from glassnet.kernels.team import LONG, cut
+from glassnet.kernels.team import LONG, cut, stretched
 from glassnet.kernels.updates import *  # noqa: F403
 
 __all__ = [*reference.__all__]
@@ -108,17 +108,12 @@ _gemm_together = team.divided(gemm_plain)
 
 
 def gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array) -> None:
-    members = team.willing(out.size)
-    if members is None:
-        _gather(X, rows, scale, shift, out, 0, X.shape[1])
-    else:  # by columns: each member then has in its cache what it multiplies with its part of W
-        edges = cut(X.shape[1], members.size)
-        members.do(_gather_together, tuple((X, rows, scale, shift, out, *edge) for edge in edges))
+    # by columns: each member then has in its cache what it multiplies with its part of W
+    _gather(X.shape[1], out.size, X, rows, scale, shift, out)
 
 
-def _gather_columns(
-    X: Array, rows: Array, scale: Array, shift: Array, out: Array, start: int, stop: int
-) -> None:
+@stretched
+def _gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array, start: int, stop: int) -> None:
     if len(scale) == 1 and len(shift) == 1:
         a, c = scale[0], shift[0]
         for i in range(len(rows)):
@@ -133,11 +128,14 @@ def _gather_columns(
                 converted[j] = x[j] * scale[k % len(scale)] + shift[k % len(shift)]
 
 
-_gather, _gather_together = jit(_gather_columns), team.divided(_gather_columns)
+def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
+    if y.ndim == 1:
+        return float(_cross_entropy_of_codes(Z, y, w, smoothing, scale, dZ))
+    return float(_cross_entropy_of_shares(Z, y, w, smoothing, scale, dZ))
 
 
 @jit
-def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
+def _cross_entropy_of_codes(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
     B, C = Z.shape
     off, on = smoothing / C, 1.0 - smoothing
     loss = 0.0
@@ -150,20 +148,54 @@ def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale:
             dZ[i, j] = Z[i, j] - top
             mean += dZ[i, j]
         loss -= s * (on * dZ[i, y[i]] + off * mean)
-    E = dZ.reshape(-1)
-    for k in range(len(E)):  # all exponentials in one run: rows of ten classes are too short for SIMD
-        E[k] = flushed(exp(E[k]), SIGNAL)
+    _exponentials(dZ)
     for i in range(B):
         s = w[i if len(w) > 1 else 0] * scale
         total = 0.0
         for j in range(C):
             total += dZ[i, j]
         loss += s * math.log(total)
-        factor, shift = const(E[0], s / total), const(E[0], s * off)
+        factor, shift = const(dZ[0, 0], s / total), const(dZ[0, 0], s * off)
         for j in range(C):
             dZ[i, j] = dZ[i, j] * factor - shift
         dZ[i, y[i]] -= s * on
     return loss
+
+
+@jit
+def _cross_entropy_of_shares(
+    Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array
+) -> float:
+    B, C = Z.shape
+    off, on = smoothing / C, 1.0 - smoothing
+    loss = 0.0
+    for i in range(B):
+        s = w[i if len(w) > 1 else 0] * scale
+        top = Z[i, 0]
+        for j in range(1, C):
+            top = max(top, Z[i, j])
+        for j in range(C):
+            dZ[i, j] = Z[i, j] - top
+            loss -= s * (on * y[i, j] + off) * dZ[i, j]
+    _exponentials(dZ)
+    for i in range(B):
+        s = w[i if len(w) > 1 else 0] * scale
+        total, target = 0.0, 0.0
+        for j in range(C):
+            total += dZ[i, j]
+            target += on * y[i, j] + off
+        loss += s * target * math.log(total)
+        for j in range(C):
+            dZ[i, j] = s * (target * dZ[i, j] / total - (on * y[i, j] + off))
+    return loss
+
+
+@jit
+def _exponentials(A: Array) -> None:
+    """exp in place, all in one run: rows of ten classes are too short for SIMD."""
+    E = A.reshape(-1)
+    for k in range(len(E)):
+        E[k] = flushed(exp(E[k]), SIGNAL)
 
 
 @jit
@@ -291,8 +323,8 @@ def rms_norm_grad(
 
 def _announce() -> None:
     """Nobody should wonder about the first run: say that kernels are compiled when none is in the cache."""
-    folder = getattr(softmax_cross_entropy._cache, "cache_path", None)
-    if folder is None or not any(Path(folder).glob("compiled.softmax_cross_entropy-*.nbi")):
+    folder = getattr(_cross_entropy_of_codes._cache, "cache_path", None)
+    if folder is None or not any(Path(folder).glob("compiled._cross_entropy_of_codes-*.nbi")):
         logging.getLogger("glassnet").info(
             "compiling the kernels, once: the first training takes up to 20 s more"
         )

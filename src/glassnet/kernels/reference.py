@@ -69,19 +69,23 @@ def act_grad(dA: Array, S: Array, f: ActivationLike, db: Array) -> None:
 
 
 def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
-    """Weighted cross-entropy of softmax(Z) and integer classes y; dZ = its gradient. Both times `scale`.
+    """Weighted cross-entropy of softmax(Z) and classes y; dZ = its gradient. Both times `scale`.
 
-    With label smoothing s the target of row i is (1 - s) one_hot(y_i) + s / C (Szegedy et al. 2016).
+    y holds class codes (B,) or shares of the classes (B, C). With label smoothing s the target of row i is
+    (1 - s) one_hot(y_i) + s / C, or (1 - s) y_i + s / C (Szegedy et al. 2016).
     Stable: only differences to the row's maximum are exponentiated. w has shape (B,) or (1,).
     """
     B, C = Z.shape
     np.subtract(Z, Z.max(axis=1, keepdims=True), out=dZ)  # (B, C)
     log_p = dZ - np.log(np.exp(dZ).sum(axis=1, keepdims=True))  # (B, C)
     target = np.full_like(dZ, smoothing / C)  # (B, C)
-    target[np.arange(B), y] += 1.0 - smoothing
+    if y.ndim == 1:
+        target[np.arange(B), y] += 1.0 - smoothing
+    else:
+        target += (1.0 - smoothing) * y
     loss = -(target * log_p).sum(axis=1)  # (B,)
     row_scale = w * np.ones(B) * scale  # (B,)
-    dZ[...] = (np.exp(log_p) - target) * row_scale[:, None]
+    dZ[...] = (np.exp(log_p) * target.sum(axis=1, keepdims=True) - target) * row_scale[:, None]
     return float((loss * row_scale).sum())
 
 

@@ -29,7 +29,7 @@ from glassnet.kernels import atomic
 from glassnet.kernels.jit import jit
 from glassnet.kernels.tile import BYTES
 
-__all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared", "willing"]
+__all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared", "stretched"]
 
 P = ParamSpec("P")
 LONG = 2**15  # numbers in a vector below which a team does not pay (for products: multiplications / 8)
@@ -119,6 +119,24 @@ def shared(kernel: Callable[P, None]) -> Callable[P, None]:
                 tuple(arg[i:j] if isinstance(arg, np.ndarray) else arg for arg in args)
                 for i, j in cut(len(first), members.size if first.size < _VERY_LONG else 8 * members.size)
             ))  # fmt: skip
+
+    return share_out
+
+
+def stretched(kernel: Callable[..., None]) -> Callable[..., None]:
+    """A compiled kernel whose last arguments are start and stop: the members of a team each take a stretch.
+
+    It is called with the end n of the whole range, the number of numbers that are worth sharing out (or not),
+    and the kernel's arguments but for the last two.
+    """
+    alone, together = jit(kernel), divided(kernel)
+
+    def share_out(n: int, size: int, *args: Any) -> None:
+        members = willing(size)
+        if members is None:
+            alone(*args, 0, n)
+        else:
+            members.do(together, tuple((*args, i, j) for i, j in cut(n, members.size)))
 
     return share_out
 

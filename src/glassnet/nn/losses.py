@@ -154,7 +154,7 @@ class SoftmaxCrossEntropy(Loss):
         return _class_codes(y, n_outputs)
 
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        if y.ndim == 1 and self.focal == 0:
+        if self.focal == 0:
             return float(kernels.softmax_cross_entropy(Z, y, w, self.label_smoothing, scale, dZ))
         shares = y if y.ndim == 2 else y[:, None] == np.arange(Z.shape[1])
         T = (1 - self.label_smoothing) * shares + self.label_smoothing / Z.shape[1]  # (B, C)

@@ -19,7 +19,8 @@ __all__ = ["AffineScaling", "Augment", "Feed"]
 
 Array = npt.NDArray[Any]
 _COMPILED_FOR = "?bhilqBHILQfd"  # type codes that the compiled kernels read; others are converted batch-wise
-#: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead, perhaps mixed
+#: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead, perhaps mixed; one with
+#: a method of_rows(X, row numbers, generator) for the same is spared a copy
 Augment = Callable[[Array, np.random.Generator], Array | Mixed]
 
 
@@ -110,19 +111,24 @@ class Feed:
         """
         X = self._room(len(rows))  # (B, I)
         stored, which, mixed = self.X, rows, None
-        if self.indirect or (self.augment is not None and rng is not None):
+        if self.indirect:
             stored = self.X[rows].toarray() if self.sparse else self.X[rows]
-            stored = stored.astype(self.dtype) if self.indirect else stored
-            which = np.arange(len(rows))
-            if self.augment is not None and rng is not None:
-                changed = self.augment(stored, rng)
-                mixed = changed if isinstance(changed, Mixed) else None
-                stored = changed.X if isinstance(changed, Mixed) else changed
-                if stored.shape != (len(rows), self.n_inputs):
-                    raise InputError(f"augment must keep the shape {X.shape}: it gave {stored.shape}")
+            stored, which = stored.astype(self.dtype), np.arange(len(rows))
+        if self.augment is not None and rng is not None:
+            changed = self._augmented(stored, which, rng)
+            mixed = changed if isinstance(changed, Mixed) else None
+            stored, which = changed.X if isinstance(changed, Mixed) else changed, np.arange(len(rows))
+            if stored.shape != (len(rows), self.n_inputs):
+                raise InputError(f"augment must keep the shape {X.shape}: it gave {stored.shape}")
         kernels.gather(stored, which, self.scale, self.shift, X)
         y, w = self.y[rows], self.w[rows] if self.weighted else self.w
         return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
+
+    def _augmented(self, X: Array, rows: Array, rng: np.random.Generator) -> Array | Mixed:
+        assert self.augment is not None
+        of_rows = getattr(self.augment, "of_rows", None)
+        changed: Array | Mixed = self.augment(X[rows], rng) if of_rows is None else of_rows(X, rows, rng)
+        return changed
 
     def _room(self, n_rows: int) -> Array:
         """Memory for converted rows, one for each thread: what is in it is valid until its next call."""
@@ -137,14 +143,18 @@ class Feed:
         Every cross-entropy is linear in its target, so one target of the mean and one weight of the sum give
         exactly that; the squared error gives it but for a constant, with the same gradient.
         """
-        each, lam = np.broadcast_to(w, len(y)), mixed.lam.astype(self.dtype)
-        own, other = lam * each, (1 - lam) * each[mixed.partner]  # (B,)
-        weight = own + other
-        share = np.divide(own, weight, out=np.ones_like(weight), where=weight > 0)[:, None]  # (B, 1)
-        if y.ndim == 1:
-            codes, y = y, np.zeros((len(y), self.n_outputs), self.dtype)  # (B, C)
-            y[np.arange(len(y)), codes] = 1
-        return share * y + (1 - share) * y[mixed.partner], weight if self.weighted else self.w
+        lam = mixed.lam.astype(self.dtype)
+        weight, share = w, lam
+        if self.weighted:
+            own, other = lam * w, (1 - lam) * w[mixed.partner]  # (B,)
+            weight = own + other
+            share = np.divide(own, weight, out=np.ones_like(weight), where=weight > 0)
+        if y.ndim == 2:
+            return share[:, None] * y + (1 - share)[:, None] * y[mixed.partner], weight
+        shares, place = np.zeros((len(y), self.n_outputs), self.dtype), np.arange(len(y))  # (B, C)
+        shares[place, y] = share
+        shares[place, y[mixed.partner]] += 1 - share
+        return shares, weight
 
     def stretch(self, start: int, stop: int) -> tuple[Array, Array, Array]:
         """Rows number `start` to `stop` of this feed in their own order, without a copy where possible."""

@@ -97,8 +97,8 @@ def fit(
                 started = time.perf_counter()
                 loss, sums = 0.0, [0.0] * len(metrics)
                 seed_noise(network.every_layer(), seed, epoch)
+                draw = stream(seed, "augment", epoch) if train.augment is not None else None
                 for rows in _batches(train, size, drop_last, shuffle, seed, epoch):
-                    draw = stream(seed, "augment", run.step) if train.augment is not None else None
                     value, found = batch_gradient(network, train, rows, metrics, draw)
                     if not math.isfinite(value):
                         run.stop(locate_not_finite(network, run.step), diverged=True)

@@ -1,7 +1,8 @@
 """The definitions of the loops that change pictures for training: plain NumPy, to be read.
 
-X is (B, channels * height * width) uint8, channel planes; settings per image are (B,); `out` is written.
-All arithmetic is in whole numbers, so that the compiled twins give the same bits.
+X is (n, channels * height * width) uint8, channel planes; `rows` (B,) says which of them, settings per image
+are (B,); `out`, (B, ...), is written. All arithmetic is in whole
+numbers, so that the compiled twins give the same bits.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ def _reflect(at: Array, n: int) -> Array:
 
 
 def move(
-    X: Bytes, flip: Flags, down: Ints, right: Ints, channels: int, height: int, width: int, out: Bytes
-) -> None:
+    X: Bytes, rows: Ints, flip: Flags, down: Ints, right: Ints, channels: int, height: int, width: int,
+    out: Bytes,
+) -> None:  # fmt: skip
     """Pixel (r, c) becomes pixel (r + down, c + right) the border reflected; where `flip`, mirrored first."""
-    planes = X.reshape(-1, channels, height, width)
+    planes = X[rows].reshape(-1, channels, height, width)
     for i, plane in enumerate(planes):
         r = _reflect(np.arange(height) + down[i], height)
         c = _reflect(np.arange(width) + right[i], width)
@@ -38,19 +40,11 @@ def move(
 
 
 def turn(
-    X: Bytes,
-    flip: Flags,
-    down: Ints,
-    right: Ints,
-    cosine: Ints,
-    sine: Ints,
-    channels: int,
-    height: int,
-    width: int,
-    out: Bytes,
-) -> None:
+    X: Bytes, rows: Ints, flip: Flags, down: Ints, right: Ints, cosine: Ints, sine: Ints,
+    channels: int, height: int, width: int, out: Bytes,
+) -> None:  # fmt: skip
     """As `move`, and turned about the centre: bilinear, reflected border; cosine and sine times 65536."""
-    planes = X.reshape(-1, channels, height, width).astype(np.int64)
+    planes = X[rows].reshape(-1, channels, height, width).astype(np.int64)
     y2, x2 = (2 * np.arange(n) - (n - 1) for n in (height, width))
     for i, plane in enumerate(planes):
         y, x = y2[:, None] + 2 * down[i], x2 + 2 * right[i]  # twice the distance from the centre
@@ -75,22 +69,24 @@ def cut(
         plane[:, r : max(top[i] + size, 0), c : max(left[i] + size, 0)] = fill
 
 
-def adjust(X: Bytes, gain: Ints, offset: Ints, white: int) -> None:
-    """x becomes (x * gain + offset) / 128, cut to 0..white; in place; gain is at most 256."""
-    values = (X.astype(np.int64) * gain[:, None] + offset[:, None]) >> 7
-    X[...] = np.clip(values, 0, white)
+def adjust(X: Bytes, rows: Ints, gain: Ints, offset: Ints, white: int, out: Bytes) -> None:
+    """x becomes (x * gain + offset) / 128, cut to 0..white; gain is at most 256; `out` may be X."""
+    values = (X[rows].astype(np.int64) * gain[:, None] + offset[:, None]) >> 7
+    out[...] = np.clip(values, 0, white)
 
 
-def blend(X: Bytes, partner: Ints, share: Ints, out: Bytes) -> None:
-    """share / 256 of each image and the rest of its partner, rounded."""
-    own = share[:, None] * X.astype(np.int64)
-    out[...] = (own + (256 - share[:, None]) * X[partner].astype(np.int64) + 128) >> 8
+def blend(X: Bytes, rows: Ints, partner: Ints, share: Ints, out: Bytes) -> None:
+    """share / 256 of each image and the rest of its partner, its place among the rows; rounded."""
+    own = share[:, None] * X[rows].astype(np.int64)
+    out[...] = (own + (256 - share[:, None]) * X[rows[partner]].astype(np.int64) + 128) >> 8
 
 
-def paste(X: Bytes, partner: Ints, boxes: Ints, channels: int, height: int, width: int, out: Bytes) -> None:
+def paste(
+    X: Bytes, rows: Ints, partner: Ints, boxes: Ints, channels: int, height: int, width: int, out: Bytes
+) -> None:
     """Each image with the partner's pixels in its box; boxes (B, 4) are top, bottom, left, right."""
-    planes = X.reshape(-1, channels, height, width)
-    np.copyto(out, X)
+    planes = X[rows].reshape(-1, channels, height, width)
+    np.copyto(out, X[rows])
     mixed = out.reshape(planes.shape)
     for i, (top, bottom, left, right) in enumerate(boxes):
         mixed[i, :, top:bottom, left:right] = planes[partner[i], :, top:bottom, left:right]
