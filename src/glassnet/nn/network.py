@@ -176,8 +176,11 @@ class Network:
             raise InputError(f"X has shape {X.shape}, but this network takes (rows, {self.n_inputs})")
         Z = np.empty((X.shape[0], self.n_outputs), self.dtype)
 
+        # nothing comes back from there; weights too large for the cache are worth more rows at a time
+        times = 2 if self.n_parameters <= CHUNK_VALUES else 16
+
         def fill(network: Network, stretch: slice) -> None:
-            for rows in network.chunks(stretch, times=2):  # nothing comes back from there
+            for rows in network.chunks(stretch, times):
                 part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
                 Z[rows] = network.forward(np.ascontiguousarray(part, dtype=self.dtype))
 
