@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     plain = trainer(None)
     rows = [
-        "| augmentation | microseconds for 128 images of 32 x 32 x 3 | an epoch of W3 takes longer by |",
+        "| augmentation | µs for 128 images of 32 x 32 x 3 | an epoch of W3 is longer by |",
         "|---|---|---|",
     ]
     for name, augment in kinds().items():

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from glassnet.data.augment import Augmenter, Mixer, cutmix, mixup
+from glassnet.data.augment import Augmenter, Mixer, changed_rows, cutmix, mixup
 from glassnet.data.dataset import ImageShape
 from glassnet.errors import InputError
 from glassnet.seeds import stream
@@ -130,6 +130,21 @@ def test_batches_of_one_stream_differ_and_a_shorter_one_goes_on() -> None:
     again = pickle.loads(pickle.dumps(everything))  # as it is now, in the middle of a stream
     for got, expected in zip([*three(everything), *three(again)], 2 * first, strict=True):
         np.testing.assert_array_equal(got, expected)
+
+
+def test_an_augmenter_of_somebody_elses_making_is_asked() -> None:
+    class Black(Augmenter):
+        def __call__(self, X: np.ndarray, rng: np.random.Generator, out: object = None) -> np.ndarray:
+            return np.zeros_like(X)
+
+    rows, rng = np.array([3, 5]), stream(0, "augment")
+    assert not changed_rows(Black(SHAPE), X, rows, rng).any()
+    assert not changed_rows(lambda batch, _: 0 * batch, X, rows, rng).any()
+    assert not Mixer(SHAPE, mixup=0.2, first=Black(SHAPE)).of_rows(X, rows, rng).X.any()
+    still = Augmenter(SHAPE, flip=False, shift=0)
+    for stored in (X, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2]):  # also what is not in one piece
+        np.testing.assert_array_equal(changed_rows(still, stored, rows, rng), X[rows])
+    assert still(X[:0], rng).shape == (0, 192)
 
 
 def test_output_goes_where_it_is_asked_to_go() -> None:

@@ -286,7 +286,7 @@ def test_sparse_rows_give_the_same_as_dense() -> None:
 
 def test_probabilities_leave_the_logits_alone() -> None:
     from glassnet.estimators.decision import log_softmax as logarithms
-    from glassnet.nn.losses import softmax
+    from glassnet.nn.links import softmax
 
     for n in (1, 3):
         Z = np.random.default_rng(0).normal(size=(n, 4))

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from glassnet.nn import SGD, Dense, Dropout, Network
-from glassnet.nn import network as network_module
-from glassnet.nn.crew import Crew, crewed, over_rows
+from glassnet.nn import SGD, Activate, Dense, Dropout, Layer, Network, crew
+from glassnet.nn.crew import Crew, crewed, over_rows, twin
 from glassnet.train import Feed, evaluate, fit
-from glassnet.train.fit import batch_gradient
+from glassnet.train.gradient import batch_gradient
 from glassnet.train.threads import threads_for
 
 RNG = np.random.default_rng(0)
@@ -79,14 +78,56 @@ def test_every_row_has_its_turn(network: Network) -> None:
 
 def test_twins_share_parameters_and_nothing_else() -> None:
     network = small()
-    twin = network.twin()
+    other = twin(network)
     network.theta += 1
-    assert twin.theta is network.theta
-    assert np.shares_memory(twin.layers[0].W, network.theta)  # type: ignore[attr-defined]
-    assert not np.shares_memory(twin.grad, network.grad)
-    np.testing.assert_array_equal(twin.predict(X), network.predict(X))
-    assert twin.outputs is not network.outputs
-    assert twin.chunk_rows == network.chunk_rows
+    assert other.theta is network.theta
+    assert np.shares_memory(other.layers[0].W, network.theta)  # type: ignore[attr-defined]
+    assert not np.shares_memory(other.grad, network.grad)
+    np.testing.assert_array_equal(other.predict(X), network.predict(X))
+    assert other.outputs is not network.outputs
+    assert other.chunk_rows == network.chunk_rows
+
+
+class Project(Layer):
+    """Somebody's own layer, which keeps an array for itself."""
+
+    def build(self, n_in: int) -> int:
+        self.P = np.eye(n_in)[::-1]
+        return super().build(n_in)
+
+    def forward(self, X: np.ndarray, train: bool) -> np.ndarray:
+        return X @ self.P
+
+    def backward(self, dA: np.ndarray) -> np.ndarray:
+        return dA @ self.P.T
+
+
+def test_twins_have_what_somebodys_layer_keeps_and_what_somebody_watches() -> None:
+    network = small(Dense(4), Project(), Activate("tanh"))
+    seen: list[int] = []
+    network.layers[0].watch = lambda Z: seen.append(len(Z))  # type: ignore[attr-defined]
+    feed = Feed(network, X, Y)
+    expected = batch_gradient(network, feed, feed.rows)
+    network.crew = Crew(network, 3)
+    assert batch_gradient(network, feed, feed.rows)[0] == pytest.approx(expected[0], rel=1e-12)
+    network.crew.dismiss()
+    assert sum(seen) == 2 * len(X)
+
+
+def test_two_crews_at_once_are_one_too_many() -> None:
+    """Each would put back the number of threads that it found."""
+    network, other = small(), small()
+    with threadpool_limits(2, user_api="blas"):
+        with crewed(network), crewed(other):
+            assert (network.crew is not None, other.crew) == (True, None)
+        with crewed(other):
+            assert other.crew is not None
+
+
+def test_few_rows_are_few_stretches(network: Network) -> None:
+    stretches = over_rows(network, 30, lambda _, stretch: stretch)
+    assert len(stretches) == 4  # of 8 rows at most; nobody adds up a gradient of nothing
+    assert over_rows(network, 0, lambda _, stretch: stretch) == [slice(0, 0)]
 
 
 def test_an_error_of_a_twin_is_the_callers(network: Network) -> None:
@@ -169,7 +210,7 @@ def test_what_is_not_finite_is_found_in_a_twins_rows() -> None:
 def test_many_rows_are_predicted_by_a_crew(monkeypatch: pytest.MonkeyPatch) -> None:
     network = small()
     expected, seen = network.predict(X), []
-    monkeypatch.setattr(network_module, "_MANY", 500 * network.n_parameters)
+    monkeypatch.setattr(crew, "_MANY", 500 * network.n_parameters)
     real = Crew.map
     monkeypatch.setattr(
         Crew, "map", lambda self, *args: (seen.append(len(self.networks)), real(self, *args))[1]

@@ -60,10 +60,10 @@ tempfile.TemporaryFile = refuse  # how Numba finds out whether a folder can be w
 logging.basicConfig(format="%(levelname)s %(message)s")
 import glassnet.kernels as kernels
 import numpy as np
-from glassnet.kernels.compiled import softmax_cross_entropy
+from glassnet.kernels.compiled import hits
 theta = np.ones(3)
 kernels.sgd(theta, np.ones(3), 0.5, 0.0)
-print(theta.tolist(), softmax_cross_entropy.stats.cache_path)
+print(theta.tolist(), hits.stats.cache_path)
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,10 @@ def test_a_network_learns_from_mixed_images(settings: dict[str, float]) -> None:
 
 class _Unit:
     scale, shift = np.array(1 / 255), np.array(0.0)
+
+
+def test_a_feed_can_be_copied_after_use() -> None:
+    network = Network([Dense(3)], 16)
+    feed = Feed(network, X, RNG.integers(3, size=len(X)))
+    expected = feed.take(ROWS)[0].copy()
+    np.testing.assert_array_equal(copy.deepcopy(feed).take(ROWS)[0], expected)

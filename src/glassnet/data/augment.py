@@ -15,7 +15,7 @@ import numpy.typing as npt
 from glassnet.data.dataset import ImageShape
 from glassnet.errors import InputError
 
-__all__ = ["Augmenter", "Mixed", "Mixer", "cutmix", "mixup"]
+__all__ = ["Augmenter", "Mixed", "Mixer", "changed_rows", "cutmix", "mixup"]
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -137,7 +137,7 @@ class Augmenter:
         Between two steps of a training, NumPy's functions find their code gone from the processor's caches
         and take five times as long as else: twelve calls for a batch took 60 microseconds.
         """
-        many, half = (max(1, _DRAWN_AT_ONCE // n), n), self.cutout // 2
+        many, half = (max(1, _DRAWN_AT_ONCE // max(1, n)), n), self.cutout // 2
         zero = np.zeros(many, np.int64)
         while True:
             flip, down, right, cosine, sine, gain, offset, top, left = zero > 0, *[zero] * 8
@@ -162,6 +162,22 @@ class Augmenter:
 def _whole(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> Ints:
     """Whole numbers from `low` to `high`, a third faster than the generator's own of such small ones."""
     return (low + np.floor((high - low + 1) * rng.random(shape))).astype(np.int64)
+
+
+def changed_rows(augment: Any, X: npt.NDArray[Any], rows: Ints, rng: np.random.Generator) -> Any:
+    """What an augmenter makes of some rows of X, spared a copy of them where it can do without.
+
+    Parameters
+    ----------
+    augment : augment(batch, rng) gives the changed batch; so does augment.of_rows(X, rows, rng), if its class
+        has that: the one of the two that was written last, counted by inheritance, is asked
+    """
+    kind = next(
+        (kind for kind in type(augment).__mro__ if {"__call__", "of_rows"} & vars(kind).keys()), object
+    )
+    if "of_rows" in vars(kind) and X.flags.c_contiguous:
+        return augment.of_rows(X, rows, rng)
+    return augment(X[rows], rng)
 
 
 @dataclass(frozen=True)
@@ -237,8 +253,8 @@ class Mixer:
         """The same for some rows of X, spared a copy; `rows` are (B,) row numbers."""
         _refuse(X, self.image.n_features)
         if self.first is not None:
-            X = self.first.of_rows(X, rows, rng)
-            rows = np.arange(len(rows))
+            changed = changed_rows(self.first, X, rows, rng)
+            X, rows = changed, np.arange(len(rows))
         either = bool(self.mixup and self.cutmix) and rng.random() < 0.5
         if len(self._buffer) < len(rows) or self._buffer.shape[1:] != X.shape[1:]:
             self._buffer = np.empty((len(rows), X.shape[1]), np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 import zlib
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -45,10 +46,19 @@ class _NotFinite(Exception):
     """Something in X may be NaN or infinite: scikit-learn looks again, and says what."""
 
 
-def _refuse_not_finite(Z: Array) -> None:
-    """Look at X W in place of X, which is larger: nothing finite comes of a row with NaN or infinity."""
-    if not np.isfinite(Z.sum()):
-        raise _NotFinite
+def _refusing(watch: Callable[[Array], object] | None) -> Callable[[Array], None]:
+    """Look at X W in place of X, which is larger: nothing finite comes of a row with NaN or infinity.
+
+    `watch` is somebody else's look at the same numbers.
+    """
+
+    def look(Z: Array) -> None:
+        if not np.isfinite(Z.sum()):
+            raise _NotFinite
+        if watch is not None:
+            watch(Z)
+
+    return look
 
 
 class BaseMLP(BaseEstimator):  # type: ignore[misc]
@@ -310,12 +320,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         with self._lock:  # the layers write into shared scratch memory
             network = self._current_network()
             first = next(layer for layer in network.layers if isinstance(layer, Dense))
-            first.watch = None if checked else _refuse_not_finite
+            watch = first.watch
+            if not checked:
+                first.watch = _refusing(watch)
             try:
                 with nullcontext() if checked else np.errstate(all="ignore"):
                     return network.logits(X)
             finally:
-                first.watch = None
+                first.watch = watch
 
     def _every_output(self, X: Any) -> list[Array]:
         """Outputs of the network, or of each network of an ensemble.

@@ -30,7 +30,7 @@ from glassnet.estimators.labels import class_weights, refuse_other_labels
 from glassnet.estimators.rows import Rows
 from glassnet.estimators.training import how_to_hold_out
 from glassnet.nn import Activation, Loss, Optimizer, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from glassnet.nn.losses import softmax
+from glassnet.nn.links import softmax
 from glassnet.progress import Progress
 from glassnet.train import Callback, Run
 

@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from types import FunctionType
 from typing import Any, ParamSpec
 
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from numba.extending import register_jitable
 
 from glassnet.kernels import atomic
+from glassnet.kernels.blas import blas_threads
 from glassnet.kernels.jit import jit
 from glassnet.kernels.tile import BYTES
 
@@ -248,17 +249,12 @@ def employed(products: bool = True) -> Iterator[None]:
         the same processors are in each other's way. Otherwise the BLAS keeps its threads and the team does
         only what takes milliseconds; so it is where `gemm` has no tile for the processor.
     """
-    from threadpoolctl import ThreadpoolController
-
     if current() is not None:
         yield
         return
-    pools = ThreadpoolController().select(user_api="blas")
-    # the least: a BLAS loaded within somebody's limit (SciPy's, on its first import) knows nothing of it
-    size = min(_LARGEST, min((pool["num_threads"] for pool in pools.info()), default=1))
     products = products and BYTES > 0
-    with pools.limit(limits=1) if products else nullcontext():
-        team = Team(size, products)
+    with blas_threads(single=products) as allowed:
+        team = Team(min(_LARGEST, allowed), products)
         try:
             _local.team = team
             yield

@@ -22,7 +22,7 @@ from glassnet.lab.verdict import number, power_words
 from glassnet.nn import Network, Optimizer, optimizer
 from glassnet.seeds import stream
 from glassnet.train import Feed
-from glassnet.train.fit import batch_gradient
+from glassnet.train.gradient import batch_gradient
 
 __all__ = ["Estimate", "estimate", "estimate_coursework", "timed_step"]
 

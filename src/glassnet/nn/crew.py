@@ -8,19 +8,35 @@ spare for a gradient per thread, are shared out kernel by kernel (`kernels/team.
 from __future__ import annotations
 
 import contextvars
+import copy
+import itertools
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar, cast
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.kernels.blas import blas_threads
 
 if TYPE_CHECKING:
     from glassnet.nn.network import Network
 
-__all__ = ["Crew", "crewed", "over_rows"]
+__all__ = ["Crew", "crewed", "logits", "over_rows", "twin"]
 
 T = TypeVar("T")
-_LARGEST = 8  # twins of a network: each has a gradient and scratch memory of its own
+Array = npt.NDArray[Any]
+_MOST_THREADS = 8  # twins of a network: each has a gradient and scratch memory of its own
+_MANY = 2**30  # multiplications that are worth a millisecond to find threads for them
+_IN_CACHE = 2**19  # parameters
+_MOST_VALUES = 2**22  # of one layer at a time
+_LARGE = 2**22  # parameters of which a gradient for each stretch would be much memory
 _SHARES = 4  # stretches for each thread: the sums depend on where these begin, but not on who does which
+
+
+_hiring = threading.Lock()  # two crews that each put back the number of threads they found would mix it up
 
 
 class Crew:
@@ -33,17 +49,18 @@ class Crew:
     """
 
     def __init__(self, network: Network, size: int) -> None:
-        self.networks = [network, *(network.twin() for _ in range(size - 1))]
+        self.networks = [network, *(twin(network) for _ in range(size - 1))]
         self._threads = ThreadPoolExecutor(max(1, size - 1))
 
     def map(self, work: Callable[[Network, slice], T], n_rows: int) -> list[T]:
         """What `work` returns for each stretch of the rows, in their order."""
-        step, size = self.networks[0].chunk_rows, _SHARES * len(self.networks)
-        n_chunks = -(-n_rows // step)
-        edges = [min(n_rows, n_chunks * i // size * step) for i in range(size + 1)]
-        stretches = list(map(slice, edges[:-1], edges[1:]))
-        found: list[T | None] = [None] * size
-        left = iter(range(size))  # whoever is ready takes the next: processors are not equally fast
+        network = self.networks[0]
+        shares = len(self.networks) * (_SHARES if network.n_parameters <= _LARGE else 1)
+        n_chunks = -(-n_rows // network.chunk_rows)
+        edges = sorted({min(n_rows, n_chunks * i // shares * network.chunk_rows) for i in range(shares + 1)})
+        stretches = list(itertools.starmap(slice, itertools.pairwise(edges))) or [slice(0, 0)]
+        found: list[T | None] = [None] * len(stretches)
+        left = iter(range(len(stretches)))  # whoever is ready takes the next: processors are not equally fast
 
         def help_out(network: Network) -> None:
             for i in left:
@@ -53,7 +70,7 @@ class Crew:
             self._threads.submit(contextvars.copy_context().run, help_out, twin) for twin in self.networks[1:]
         ]
         try:
-            help_out(self.networks[0])
+            help_out(network)
         finally:  # also after Ctrl-C: nobody may go on writing
             for _ in left:
                 pass
@@ -66,8 +83,21 @@ class Crew:
         self._threads.shutdown()
 
 
+def twin(network: Network) -> Network:
+    """A network over the same parameters in the same memory, with gradient and scratch memory of its own."""
+    other = object.__new__(type(network))
+    own = {"layers": copy.deepcopy(network.layers), "grad": np.empty_like(network.grad)}
+    other.__setstate__(network.__getstate__() | own)
+    other.chunk_rows = network.chunk_rows
+    for layer, new in zip(network.every_layer(), other.every_layer(), strict=True):
+        for name, value in vars(layer).items():
+            if name == "watch" or (isinstance(value, np.ndarray) and name not in vars(new)):
+                setattr(new, name, value)  # what somebody's layer keeps for itself; scratch is made anew
+    return other
+
+
 def over_rows(network: Network, n_rows: int, work: Callable[[Network, slice], T]) -> list[T]:
-    """Call work(network, rows) for all rows: once, or once for the stretch of each thread of its crew."""
+    """Call work(network, rows) for all rows: once, or for each stretch of them by the threads of its crew."""
     if network.crew is None:
         return [work(network, slice(0, n_rows))]
     return network.crew.map(work, n_rows)
@@ -76,17 +106,36 @@ def over_rows(network: Network, n_rows: int, work: Callable[[Network, slice], T]
 @contextmanager
 def crewed(network: Network) -> Iterator[None]:
     """Give the network a crew as large as the number of threads of the BLAS, 8 at most; it then gets one."""
-    from threadpoolctl import ThreadpoolController
-
-    pools = ThreadpoolController().select(user_api="blas")
-    size = min(_LARGEST, min((pool["num_threads"] for pool in pools.info()), default=1))
-    if size == 1 or network.crew is not None:
+    if network.crew is not None or not _hiring.acquire(blocking=False):
         yield
         return
-    with pools.limit(limits=1):
-        network.crew = Crew(network, size)
-        try:
-            yield
-        finally:
-            network.crew.dismiss()
-            network.crew = None
+    try:
+        with blas_threads() as allowed:
+            if allowed > 1:
+                network.crew = Crew(network, min(_MOST_THREADS, allowed))
+            try:
+                yield
+            finally:
+                if network.crew is not None:
+                    network.crew.dismiss()
+                network.crew = None
+    finally:
+        _hiring.release()
+
+
+def logits(network: Network, X: Any) -> Array:
+    """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
+    Z = np.empty((X.shape[0], network.n_outputs), network.dtype)
+    # nothing comes back from there; weights too large for the cache are worth more rows at a time
+    times = 2 if network.n_parameters <= _IN_CACHE else 8
+    widest = max(network.n_inputs, *(layer.n_out for layer in network.every_layer()))
+    times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * widest)))
+
+    def fill(network: Network, stretch: slice) -> None:
+        for rows in network.chunks(stretch, times):
+            part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
+            Z[rows] = network.forward(np.ascontiguousarray(part, dtype=network.dtype))
+
+    with crewed(network) if len(Z) * network.n_parameters >= _MANY else nullcontext():
+        over_rows(network, len(Z), fill)
+    return Z

@@ -116,6 +116,7 @@ class Dense(Layer):
     Attributes
     ----------
     watch : a function that is shown X W of every batch, or None; for whoever wants to see into a network
+        (where rows are shared out, it is called by several threads)
 
     Examples
     --------

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.errors import InputError
+from glassnet.nn.links import sigmoid, softmax
 from glassnet.nn.registry import call_text, entry, refuse_settings
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Squared",
     "loss",
-    "softmax",
 ]
 
 Array = npt.NDArray[Any]
@@ -172,20 +172,6 @@ class SoftmaxCrossEntropy(Loss):
         return softmax(Z)
 
 
-def softmax(Z: Array) -> Array:
-    """Probabilities exp(z) / sum exp(z) of each row.
-
-    >>> softmax(np.zeros((1, 2))).tolist()
-    [[0.5, 0.5]]
-    """
-    # a transposed copy: along a row of ten NumPy is twice as slow as down the columns
-    T = np.array(Z.T, order="C")  # (C, n)
-    T -= T.max(axis=0)
-    np.exp(T, out=T)
-    T /= T.sum(axis=0)
-    return np.ascontiguousarray(T.T)  # (n, C)
-
-
 def _check_smoothing(smoothing: float, focal: float) -> None:
     if not 0 <= smoothing < 1:
         raise InputError(f"label_smoothing must be in [0, 1), not {smoothing}")
@@ -241,9 +227,8 @@ class SigmoidCrossEntropy(Loss):
         return float(np.sum(-((1 - p) ** self.focal) * np.log(p) * column))
 
     def link(self, Z: Array) -> Array:
-        """sigmoid(Z), stable for large |Z|."""
-        e = np.exp(-np.abs(Z))
-        return np.asarray(np.where(Z >= 0, Z.dtype.type(1), e) / (1 + e))
+        """sigmoid(Z): (n, K) logits to probabilities, each by itself."""
+        return sigmoid(Z)
 
 
 class Squared(Loss):

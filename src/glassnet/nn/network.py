@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from glassnet.errors import InputError
-from glassnet.nn.crew import Crew, crewed, over_rows
+from glassnet.nn import crew
 from glassnet.nn.layers import Layer
 from glassnet.nn.layout import family, lay_out, segments, total
 from glassnet.nn.losses import ONE, Loss
@@ -21,7 +20,6 @@ from glassnet.seeds import stream
 __all__ = ["Network"]
 
 Array = npt.NDArray[Any]
-_MANY = 2**30  # multiplications that are worth a millisecond to find threads for them
 CHUNK_VALUES = 2**19  # input values at a time: 2 MiB of float32 stay in the cache from forward to backward
 
 
@@ -50,7 +48,7 @@ class Network:
     (23, [[0.5, 0.5]])
     """
 
-    crew: Crew | None = None  # threads that share out many rows, as long as somebody has hired them
+    crew: crew.Crew | None = None  # threads that share out many rows, as long as somebody has hired them
 
     def __init__(
         self, layers: Sequence[Layer], n_inputs: int, loss: str | Loss = "softmax_cross_entropy", *,
@@ -174,19 +172,7 @@ class Network:
         X = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self.n_inputs:
             raise InputError(f"X has shape {X.shape}, but this network takes (rows, {self.n_inputs})")
-        Z = np.empty((X.shape[0], self.n_outputs), self.dtype)
-
-        # nothing comes back from there; weights too large for the cache are worth more rows at a time
-        times = 2 if self.n_parameters <= CHUNK_VALUES else 16
-
-        def fill(network: Network, stretch: slice) -> None:
-            for rows in network.chunks(stretch, times):
-                part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
-                Z[rows] = network.forward(np.ascontiguousarray(part, dtype=self.dtype))
-
-        with crewed(self) if len(Z) * self.n_parameters >= _MANY else nullcontext():
-            over_rows(self, len(Z), fill)
-        return Z
+        return crew.logits(self, X)
 
     def predict(self, X: Array) -> Array:
         """Predictions through the loss's link: probabilities or values, shape (n, n_outputs)."""
@@ -195,14 +181,6 @@ class Network:
     @property
     def n_parameters(self) -> int:
         return len(self.theta)
-
-    def twin(self) -> Network:
-        """The same parameters in the same memory, with a gradient and scratch memory of its own."""
-        other = object.__new__(type(self))
-        own = {"layers": copy.deepcopy(self.layers), "grad": np.empty_like(self.grad)}
-        other.__setstate__(self.__getstate__() | own)
-        other.chunk_rows = self.chunk_rows
-        return other
 
     def __repr__(self) -> str:
         inside = ", ".join(map(repr, self.layers))

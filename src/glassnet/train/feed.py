@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
-from glassnet.data.augment import Mixed
+from glassnet.data.augment import Mixed, changed_rows
 from glassnet.errors import InputError
 from glassnet.nn.losses import ONE
 from glassnet.nn.network import Network
@@ -88,6 +88,13 @@ class Feed:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_memory"}
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__dict__.update(saved)
+        self._memory = threading.local()
+
     def check(self, name: str, network: Network) -> None:
         """Refuse a network of another form than the one these rows were prepared for."""
         if self.made_for != _form(network):
@@ -115,7 +122,7 @@ class Feed:
             stored = self.X[rows].toarray() if self.sparse else self.X[rows]
             stored, which = stored.astype(self.dtype), np.arange(len(rows))
         if self.augment is not None and rng is not None:
-            changed = self._augmented(stored, which, rng)
+            changed = changed_rows(self.augment, stored, which, rng)
             mixed = changed if isinstance(changed, Mixed) else None
             stored, which = changed.X if isinstance(changed, Mixed) else changed, np.arange(len(rows))
             if stored.shape != (len(rows), self.n_inputs):
@@ -123,12 +130,6 @@ class Feed:
         kernels.gather(stored, which, self.scale, self.shift, X)
         y, w = self.y[rows], self.w[rows] if self.weighted else self.w
         return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
-
-    def _augmented(self, X: Array, rows: Array, rng: np.random.Generator) -> Array | Mixed:
-        assert self.augment is not None
-        of_rows = getattr(self.augment, "of_rows", None)
-        changed: Array | Mixed = self.augment(X[rows], rng) if of_rows is None else of_rows(X, rows, rng)
-        return changed
 
     def _room(self, n_rows: int) -> Array:
         """Memory for converted rows, one for each thread: what is in it is valid until its next call."""

@@ -11,9 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from glassnet import kernels
 from glassnet.errors import InputError
-from glassnet.nn.crew import over_rows
 from glassnet.nn.network import Network
 from glassnet.nn.noise import seed_noise
 from glassnet.nn.optimizers import Optimizer
@@ -23,13 +21,14 @@ from glassnet.nn.schedules import schedule as resolve_schedule
 from glassnet.seeds import stream
 from glassnet.train.callbacks import Callback, Run
 from glassnet.train.feed import Feed
+from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
-from glassnet.train.measure import checked_metrics, evaluate, measured, metric
-from glassnet.train.threads import goes_in_parts, threads_for
+from glassnet.train.measure import checked_metrics, evaluate
+from glassnet.train.threads import threads_for
 from glassnet.train.treatments import Treatment
 
-__all__ = ["batch_gradient", "fit"]
+__all__ = ["fit"]
 
 log = logging.getLogger("glassnet")
 Array = npt.NDArray[Any]
@@ -174,44 +173,3 @@ def _batches(
     stop = len(rows) - len(rows) % size if drop_last else len(rows)
     for start in range(0, stop, size):
         yield rows[start : start + size]
-
-
-def batch_gradient(
-    network: Network, train: Feed, rows: Array, metrics: Sequence[str] = (),
-    draw: np.random.Generator | None = None,
-) -> tuple[float, list[float]]:  # fmt: skip
-    """Loss of one batch, and of each metric the sum over its rows; the gradient is in `network.grad` then.
-
-    A batch too large for the cache goes through in parts whose gradients add up to the same thing.
-    """
-    scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
-
-    def learn(network: Network, part: slice) -> tuple[float, list[float]]:
-        X, y, w = train.take(rows[part], draw)
-        loss = network.gradient(X, y, w, scale)
-        if not math.isfinite(loss):  # the network's memory still shows where
-            return loss, []
-        return loss, [metric(name)(*measured(network, network.outputs, y)) for name in metrics]
-
-    if not goes_in_parts(network, len(rows)):
-        return learn(network, slice(0, len(rows)))
-
-    def learn_in_parts(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
-        loss, sums, total = 0.0, [0.0] * len(metrics), np.zeros_like(network.grad)
-        for part in network.chunks(stretch):
-            value, found = learn(network, part)
-            loss += value
-            if not math.isfinite(loss):
-                break
-            sums = [a + b for a, b in zip(sums, found, strict=True)]
-            kernels.accumulate(total, network.grad)
-        return loss, sums, total
-
-    stretches = over_rows(network, len(rows), learn_in_parts)
-    loss = sum(value for value, _, _ in stretches)
-    if not math.isfinite(loss) and len(stretches) > 1:  # it may be a twin's: once more, for this one to show
-        return learn_in_parts(network, slice(0, len(rows)))[:2]
-    network.grad[:] = stretches[0][2]
-    for _, _, total in stretches[1:]:
-        kernels.accumulate(network.grad, total)
-    return loss, [sum(column) for column in zip(*(sums for _, sums, _ in stretches), strict=True)]

@@ -16,7 +16,7 @@ from glassnet.nn.network import Network
 from glassnet.nn.optimizers import SGD
 from glassnet.train.callbacks import Callback, MaxNorm, ReduceOnPlateau, Run
 from glassnet.train.feed import Feed
-from glassnet.train.fit import batch_gradient
+from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
 from glassnet.train.measure import checked_metrics, evaluate
@@ -91,7 +91,7 @@ def fit_lbfgs(
     for callback in callbacks:
         callback.on_start(run)
     try:
-        with threads_for(network, len(train), in_order=train.augment is not None):
+        with threads_for(network, len(train)):
             found = minimize(
                 value_and_gradient, network.theta.astype(np.float64), jac=True, method="L-BFGS-B",
                 callback=after_iteration,

@@ -1,0 +1,62 @@
+"""Loss and gradient of one batch, also of one that is too large for the cache."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet import kernels
+from glassnet.nn.crew import over_rows
+from glassnet.nn.network import Network
+from glassnet.train.feed import Feed
+from glassnet.train.measure import measured, metric
+from glassnet.train.threads import goes_in_parts
+
+__all__ = ["batch_gradient"]
+
+Array = npt.NDArray[Any]
+
+
+def batch_gradient(
+    network: Network, train: Feed, rows: Array, metrics: Sequence[str] = (),
+    draw: np.random.Generator | None = None,
+) -> tuple[float, list[float]]:  # fmt: skip
+    """Loss of one batch, and of each metric the sum over its rows; the gradient is in `network.grad` then.
+
+    A batch too large for the cache goes through in parts whose gradients add up to the same thing.
+    """
+    scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
+
+    def learn(network: Network, part: slice) -> tuple[float, list[float]]:
+        X, y, w = train.take(rows[part], draw)
+        loss = network.gradient(X, y, w, scale)
+        if not math.isfinite(loss):  # the network's memory still shows where
+            return loss, []
+        return loss, [metric(name)(*measured(network, network.outputs, y)) for name in metrics]
+
+    if not goes_in_parts(network, len(rows)):
+        return learn(network, slice(0, len(rows)))
+
+    def learn_in_parts(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
+        loss, sums, total = 0.0, [0.0] * len(metrics), np.zeros_like(network.grad)
+        for part in network.chunks(stretch):
+            value, found = learn(network, part)
+            loss += value
+            if not math.isfinite(loss):
+                break
+            sums = [a + b for a, b in zip(sums, found, strict=True)]
+            kernels.accumulate(total, network.grad)
+        return loss, sums, total
+
+    stretches = over_rows(network, len(rows), learn_in_parts)
+    loss = sum(value for value, _, _ in stretches)
+    if not math.isfinite(loss) and len(stretches) > 1:  # it may be a twin's: once more, for this one to show
+        return learn_in_parts(network, slice(0, len(rows)))[:2]
+    network.grad[:] = stretches[0][2]
+    for _, _, total in stretches[1:]:
+        kernels.accumulate(network.grad, total)
+    return loss, [sum(column) for column in zip(*(sums for _, sums, _ in stretches), strict=True)]
