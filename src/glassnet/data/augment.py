@@ -22,6 +22,18 @@ Ints = npt.NDArray[np.int64]
 _DRAWN_AT_ONCE = 8192  # images
 
 
+class _Room:
+    """Memory for rows of bytes, the same at every call as long as it is large enough."""
+
+    def __init__(self) -> None:
+        self._rows: Bytes = np.empty((0, 0), np.uint8)
+
+    def __call__(self, n: int, width: int) -> Bytes:
+        if len(self._rows) < n or self._rows.shape[1] != width:
+            self._rows = np.empty((n, width), np.uint8)
+        return self._rows[:n]
+
+
 @dataclass
 class Augmenter:
     """Changes each image of a batch in its own random way; the label stays.
@@ -67,9 +79,7 @@ class Augmenter:
     _reach: int = field(init=False, repr=False, compare=False, default=0)
     _drawn_for: tuple[Any, int] = field(init=False, repr=False, compare=False, default=(None, 0))
     _draws: Iterator[tuple[Any, ...]] = field(init=False, repr=False, compare=False, default=iter(()))
-    _buffer: Bytes = field(
-        init=False, repr=False, compare=False, default_factory=lambda: np.empty((0, 0), np.uint8)
-    )
+    _room: _Room = field(init=False, repr=False, compare=False, default_factory=_Room)
 
     def __post_init__(self) -> None:
         side = min(self.image.height, self.image.width)
@@ -111,10 +121,7 @@ class Augmenter:
 
         _refuse(X, self.image.n_features)
         n, shape = len(rows), (self.image.channels, self.image.height, self.image.width)
-        if out is None:
-            if self._buffer.shape[1] != X.shape[1] or len(self._buffer) < n:
-                self._buffer = np.empty((n, X.shape[1]), np.uint8)
-            out = self._buffer[:n]
+        out = self._room(n, X.shape[1]) if out is None else out
         if self._drawn_for[0] is not rng or self._drawn_for[1] < n:
             self._drawn_for, self._draws = (rng, n), self._draw(rng, n)
         drawn = (each[:n] for each in next(self._draws))
@@ -160,7 +167,7 @@ class Augmenter:
 
 
 def _whole(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> Ints:
-    """Whole numbers from `low` to `high`, a third faster than the generator's own of such small ones."""
+    """Whole numbers from `low` to `high`, both included."""
     return (low + np.floor((high - low + 1) * rng.random(shape))).astype(np.int64)
 
 
@@ -228,9 +235,7 @@ class Mixer:
     mixup: float = 0.0
     cutmix: float = 0.0
     first: Augmenter | None = None
-    _buffer: Bytes = field(
-        init=False, repr=False, compare=False, default_factory=lambda: np.empty((0, 0), np.uint8)
-    )
+    _room: _Room = field(init=False, repr=False, compare=False, default_factory=_Room)
 
     def __post_init__(self) -> None:
         for name, alpha in (("mixup", self.mixup), ("cutmix", self.cutmix)):
@@ -240,7 +245,7 @@ class Mixer:
             raise InputError("a Mixer needs mixup or cutmix above 0; without them use an Augmenter alone")
 
     def __call__(self, X: Bytes, rng: np.random.Generator) -> Mixed:
-        """Mixed images, X unchanged.
+        """Mixed images, X unchanged; the next call writes to the same memory again.
 
         Parameters
         ----------
@@ -253,12 +258,9 @@ class Mixer:
         """The same for some rows of X, spared a copy; `rows` are (B,) row numbers."""
         _refuse(X, self.image.n_features)
         if self.first is not None:
-            changed = changed_rows(self.first, X, rows, rng)
-            X, rows = changed, np.arange(len(rows))
+            X, rows = changed_rows(self.first, X, rows, rng), np.arange(len(rows))
         either = bool(self.mixup and self.cutmix) and rng.random() < 0.5
-        if len(self._buffer) < len(rows) or self._buffer.shape[1:] != X.shape[1:]:
-            self._buffer = np.empty((len(rows), X.shape[1]), np.uint8)
-        out = self._buffer[: len(rows)]
+        out = self._room(len(rows), X.shape[1])
         if either or not self.cutmix:
             return mixup(X, rng, self.mixup, out, rows)
         return cutmix(X, rng, self.image, self.cutmix, out, rows)

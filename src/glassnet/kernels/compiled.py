@@ -139,13 +139,10 @@ def _cross_entropy_of_codes(Z: Array, y: Array, w: Array, smoothing: float, scal
     B, C = Z.shape
     off, on = smoothing / C, 1.0 - smoothing
     loss = 0.0
+    _below_the_largest(Z, dZ)
     for i in range(B):
-        s = w[i if len(w) > 1 else 0] * scale
-        top, mean = Z[i, 0], 0.0
-        for j in range(1, C):
-            top = max(top, Z[i, j])
+        s, mean = w[i if len(w) > 1 else 0] * scale, 0.0
         for j in range(C):
-            dZ[i, j] = Z[i, j] - top
             mean += dZ[i, j]
         loss -= s * (on * dZ[i, y[i]] + off * mean)
     _exponentials(dZ)
@@ -169,13 +166,10 @@ def _cross_entropy_of_shares(
     B, C = Z.shape
     off, on = smoothing / C, 1.0 - smoothing
     loss = 0.0
+    _below_the_largest(Z, dZ)
     for i in range(B):
         s = w[i if len(w) > 1 else 0] * scale
-        top = Z[i, 0]
-        for j in range(1, C):
-            top = max(top, Z[i, j])
         for j in range(C):
-            dZ[i, j] = Z[i, j] - top
             loss -= s * (on * y[i, j] + off) * dZ[i, j]
     _exponentials(dZ)
     for i in range(B):
@@ -188,6 +182,17 @@ def _cross_entropy_of_shares(
         for j in range(C):
             dZ[i, j] = s * (target * dZ[i, j] / total - (on * y[i, j] + off))
     return loss
+
+
+@jit
+def _below_the_largest(Z: Array, out: Array) -> None:
+    """Each row less its largest number."""
+    for i in range(Z.shape[0]):
+        top = Z[i, 0]
+        for j in range(1, Z.shape[1]):
+            top = max(top, Z[i, j])
+        for j in range(Z.shape[1]):
+            out[i, j] = Z[i, j] - top
 
 
 @jit

@@ -34,8 +34,6 @@ _IN_CACHE = 2**19  # parameters
 _MOST_VALUES = 2**22  # of one layer at a time
 _LARGE = 2**22  # parameters of which a gradient for each stretch would be much memory
 _SHARES = 4  # stretches for each thread: the sums depend on where these begin, but not on who does which
-
-
 _hiring = threading.Lock()  # two crews that each put back the number of threads they found would mix it up
 
 
@@ -67,7 +65,8 @@ class Crew:
                 found[i] = work(network, stretches[i])
 
         waiting = [  # in a copy of the context, for NumPy's errstate is in it
-            self._threads.submit(contextvars.copy_context().run, help_out, twin) for twin in self.networks[1:]
+            self._threads.submit(contextvars.copy_context().run, help_out, other)
+            for other in self.networks[1:]
         ]
         try:
             help_out(network)
@@ -128,8 +127,7 @@ def logits(network: Network, X: Any) -> Array:
     Z = np.empty((X.shape[0], network.n_outputs), network.dtype)
     # nothing comes back from there; weights too large for the cache are worth more rows at a time
     times = 2 if network.n_parameters <= _IN_CACHE else 8
-    widest = max(network.n_inputs, *(layer.n_out for layer in network.every_layer()))
-    times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * widest)))
+    times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * network.widest)))
 
     def fill(network: Network, stretch: slice) -> None:
         for rows in network.chunks(stretch, times):

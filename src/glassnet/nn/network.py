@@ -91,8 +91,8 @@ class Network:
         self.slots = lay_out([(lay, p) for lay in layers for p in lay.parameters()])
         self.statistics = lay_out([(lay, p) for lay in layers for p in lay.statistics()])
         self.segments = segments(self.slots)
-        widest = max(self.n_inputs, *(layer.n_out for layer in layers))
-        self.chunk_rows = max(32, CHUNK_VALUES // widest // 8 * 8)  # products like them even
+        self.widest = max(self.n_inputs, *(layer.n_out for layer in layers))
+        self.chunk_rows = max(32, CHUNK_VALUES // self.widest // 8 * 8)  # products like them even
         self.capacity = self.rows = 0
 
     def _bind(self) -> None:
@@ -188,7 +188,8 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """What makes the network: not its scratch memory, nor what can be derived."""
-        derived = ("crew", "dZ", "_dZ", "outputs", "slots", "statistics", "segments", "capacity", "rows")
+        laid_out = ("slots", "statistics", "segments", "widest", "capacity", "rows")
+        derived = ("crew", "dZ", "_dZ", "outputs", *laid_out)
         return {k: v for k, v in self.__dict__.items() if k not in derived}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from glassnet import kernels
 from glassnet.nn.crew import over_rows
 from glassnet.nn.network import Network
 from glassnet.train.feed import Feed
-from glassnet.train.measure import measured, metric
+from glassnet.train.measure import metric_sums
 from glassnet.train.threads import goes_in_parts
 
 __all__ = ["batch_gradient"]
@@ -36,7 +36,7 @@ def batch_gradient(
         loss = network.gradient(X, y, w, scale)
         if not math.isfinite(loss):  # the network's memory still shows where
             return loss, []
-        return loss, [metric(name)(*measured(network, network.outputs, y)) for name in metrics]
+        return loss, metric_sums(network, network.outputs, y, metrics)
 
     if not goes_in_parts(network, len(rows)):
         return learn(network, slice(0, len(rows)))

@@ -21,8 +21,8 @@ __all__ = [
     "accuracy",
     "checked_metrics",
     "evaluate",
-    "measured",
     "metric",
+    "metric_sums",
     "outputs",
 ]
 
@@ -81,13 +81,18 @@ def checked_metrics(network: Network, names: Sequence[str] | None) -> tuple[str,
     return tuple(names)
 
 
-def measured(network: Network, Z: Array, y: Array) -> tuple[Array, Array]:
-    """What metrics are given: logits of classes (they decide as the probabilities do), else the values.
+def metric_sums(network: Network, Z: Array, y: Array, names: Sequence[str]) -> list[float]:
+    """Each metric of some rows, summed over them.
 
-    Of the targets of mixed classes the one with the largest share.
+    It is given logits of classes, which decide as the probabilities do, else the values; and of the targets
+    of mixed classes the one with the largest share.
     """
-    mixed = y.ndim == 2 and isinstance(network.loss, SoftmaxCrossEntropy)
-    return Z if network.loss.classifies else network.loss.link(Z), y.argmax(axis=1) if mixed else y
+    if not names:
+        return []
+    if y.ndim == 2 and isinstance(network.loss, SoftmaxCrossEntropy):
+        y = y.argmax(axis=1)
+    given = Z if network.loss.classifies else network.loss.link(Z)
+    return [metric(name)(given, y) for name in names]
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a network that diverged says so by numbers, not by warnings
@@ -114,7 +119,7 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
         for rows in network.chunks(stretch):
             X, y, w = feed.stretch(rows.start, rows.stop)
             Z = network.forward(X)
-            found = [metric(name)(*measured(network, Z, y)) / len(feed) for name in metrics]
+            found = [value / len(feed) for value in metric_sums(network, Z, y, metrics)]
             loss = network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here
             sums = [a + b for a, b in zip(sums, (loss, *found), strict=True)]
         return sums

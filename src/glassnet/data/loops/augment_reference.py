@@ -1,8 +1,8 @@
 """The definitions of the loops that change pictures for training: plain NumPy, to be read.
 
 X is (n, channels * height * width) uint8, channel planes; `rows` (B,) says which of them, settings per image
-are (B,); `out`, (B, ...), is written. All arithmetic is in whole
-numbers, so that the compiled twins give the same bits.
+are (B,); `out`, (B, ...), is written. All arithmetic is in whole numbers, so that the
+compiled twins give the same bits.
 """
 
 from __future__ import annotations
