@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from glassnet.data.augment import Augmenter, Mixer, changed_rows, cutmix, mixup
+from glassnet.data.augment import Augmenter, Mixed, Mixer, changed_rows
 from glassnet.data.dataset import ImageShape
 from glassnet.errors import InputError
 from glassnet.seeds import stream
@@ -157,7 +157,7 @@ def test_output_goes_where_it_is_asked_to_go() -> None:
 
 
 def test_mixup_is_the_weighted_mean() -> None:
-    mixed = mixup(X, stream(0, "mix"), alpha=1.0)
+    mixed = Mixer(SHAPE, mixup=1.0)(X, stream(0, "mix"))
     lam = mixed.lam[:, None].astype(np.float64)
     expected = lam * X + (1 - lam) * X[mixed.partner]
     assert np.abs(mixed.X - expected).max() <= 0.5
@@ -166,7 +166,7 @@ def test_mixup_is_the_weighted_mean() -> None:
 
 
 def test_cutmix_takes_a_box_of_the_stated_area() -> None:
-    mixed = cutmix(X, stream(0, "mix"), SHAPE)
+    mixed = Mixer(SHAPE, cutmix=1.0)(X, stream(0, "mix"))
     got = mixed.X.reshape(PICTURES.shape)
     theirs = PICTURES[mixed.partner]
     for i in np.flatnonzero(mixed.partner != np.arange(400)):
@@ -193,9 +193,26 @@ def test_a_mixer_of_both_takes_turns() -> None:
 def test_a_mixer_changes_each_image_first() -> None:
     first = Augmenter(SHAPE, flip=True, shift=0)
     got = Mixer(SHAPE, mixup=0.2, first=first)(X, stream(0, "mix"))
-    rng = stream(0, "mix")
-    alone = first(X, rng).copy()
-    np.testing.assert_array_equal(got.X, mixup(alone, rng, 0.2).X)
+    alone = first(X, stream(0, "mix")).astype(float)
+    lam = got.lam[:, None].astype(float)
+    assert np.abs(got.X - (lam * alone + (1 - lam) * alone[got.partner])).max() <= 0.5
+
+
+@pytest.mark.parametrize("kind", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}])
+def test_batches_of_a_mixer_differ_and_partners_of_a_shorter_one_are_in_it(kind: dict[str, float]) -> None:
+    def three(mix: Mixer) -> list[Mixed]:
+        rng = stream(0, "mix")
+        batches = [mix(X[:n], rng) for n in (30, 20, 40)]
+        assert [sorted(batch.partner.tolist()) for batch in batches] == [list(range(n)) for n in (30, 20, 40)]
+        return batches
+
+    mix = Mixer(SHAPE, **kind)
+    first = three(mix)
+    assert not np.array_equal(first[0].lam[:20], first[1].lam)
+    for again in (mix, pickle.loads(pickle.dumps(mix))):  # as it is now, in the middle of a stream
+        for got, expected in zip(three(again), first, strict=True):
+            np.testing.assert_array_equal(got.lam, expected.lam)
+            np.testing.assert_array_equal(got.partner, expected.partner)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +229,7 @@ def test_a_mixer_changes_each_image_first() -> None:
         (lambda: Mixer(SHAPE), "needs mixup or cutmix above 0"),
         (lambda: Mixer(SHAPE, mixup=-1), "mixup=-1 must be 0"),
         (lambda: Mixer(SHAPE, cutmix=float("nan")), "cutmix=nan"),
-        (lambda: mixup(X, stream(0, "mix"), alpha=0), "alpha=0 must be above 0"),
-        (lambda: cutmix(X, stream(0, "mix"), ImageShape(9, 9, 1)), "rows of 81 stored bytes"),
+        (lambda: Mixer(ImageShape(9, 9, 1), cutmix=1.0)(X, stream(0, "mix")), "rows of 81 stored bytes"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(make: object, words: str) -> None:

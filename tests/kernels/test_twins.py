@@ -77,6 +77,11 @@ def _hits_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Ar
         yield t(Z), y
 
 
+def _mixed_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Arguments]:
+    for y in (rng.integers(C, size=B), np.zeros(B, np.int64)):
+        yield y, rng.permutation(B), t(rng.random(B)), t(np.full((B, C), np.nan))
+
+
 def _sigmoid_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Arguments]:
     for _, _, w, smoothing, scale, dZ in _softmax_cases(rng, B, C, t):
         for Z in (rng.normal(size=(B, C)), 500 * rng.normal(size=(B, C))):
@@ -147,6 +152,7 @@ CASES: dict[str, Callable[..., Iterator[Arguments]]] = {
     "gather": _gather_cases,
     "product": _product_cases,
     "hits": _hits_cases,
+    "mixed_codes": _mixed_cases,
     "softmax_cross_entropy": _softmax_cases,
     "sigmoid_cross_entropy": _sigmoid_cases,
     "dropout": _dropout_cases,

@@ -5,8 +5,9 @@ Everything works on stored bytes, a batch at a time, before the scaling.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ import numpy.typing as npt
 from glassnet.data.dataset import ImageShape
 from glassnet.errors import InputError
 
-__all__ = ["Augmenter", "Mixed", "Mixer", "changed_rows", "cutmix", "mixup"]
+__all__ = ["Augmenter", "Mixed", "Mixer", "changed_rows", "first_rows"]
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+Draw = Callable[[np.random.Generator, int, int], tuple[npt.NDArray[Any], ...]]
 _DRAWN_AT_ONCE = 8192  # images
 
 
@@ -32,6 +34,33 @@ class _Room:
         if len(self._rows) < n or self._rows.shape[1] != width:
             self._rows = np.empty((n, width), np.uint8)
         return self._rows[:n]
+
+
+class _Ahead:
+    """What is drawn from a stream for one batch after another of up to n images, many of them at a time.
+
+    Between two steps of a training, NumPy's functions find their code gone from the processor's caches and
+    take five times as long as else: twelve calls for a batch took 60 microseconds.
+    """
+
+    def __init__(self) -> None:
+        self._made_for: tuple[Any, int] = (None, 0)
+        self._batches: Iterator[tuple[Any, ...]] = iter(())
+
+    def __call__(self, draw: Draw, rng: np.random.Generator, n: int) -> tuple[Any, ...]:
+        """The next batch's share of what draw(rng, batches, images) gave for many."""
+        if self._made_for[0] is not rng or self._made_for[1] < n:
+            self._made_for, self._batches = (rng, n), self._endless(draw, rng, n)
+        return next(self._batches)
+
+    @staticmethod
+    def _endless(draw: Draw, rng: np.random.Generator, n: int) -> Iterator[tuple[Any, ...]]:
+        while True:
+            yield from zip(*draw(rng, max(1, _DRAWN_AT_ONCE // max(1, n)), n), strict=True)
+
+    def __reduce__(self) -> tuple[type[_Ahead], tuple[()]]:
+        """A copy has not drawn anything: its streams are copies, too."""
+        return _Ahead, ()
 
 
 @dataclass
@@ -77,8 +106,7 @@ class Augmenter:
     contrast: float = 0.0
     white: int = 255
     _reach: int = field(init=False, repr=False, compare=False, default=0)
-    _drawn_for: tuple[Any, int] = field(init=False, repr=False, compare=False, default=(None, 0))
-    _draws: Iterator[tuple[Any, ...]] = field(init=False, repr=False, compare=False, default=iter(()))
+    _ahead: _Ahead = field(init=False, repr=False, compare=False, default_factory=_Ahead)
     _room: _Room = field(init=False, repr=False, compare=False, default_factory=_Room)
 
     def __post_init__(self) -> None:
@@ -100,10 +128,6 @@ class Augmenter:
         if not 1 <= self.white <= 255:
             raise InputError(f"white={self.white} is out of range: 1 to 255")
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what was drawn for a stream that a copy does not have."""
-        return self.__dict__ | {"_drawn_for": (None, 0), "_draws": iter(())}
-
     def __call__(self, X: Bytes, rng: np.random.Generator, out: Bytes | None = None) -> Bytes:
         """Changed images, X unchanged.
 
@@ -113,7 +137,7 @@ class Augmenter:
         rng : a stream of its own: `seeds.stream(seed, "augment", epoch)`
         out : (B, n_features) uint8 to write to; None: a buffer that the next call writes to again
         """
-        return self.of_rows(X, np.arange(len(X)), rng, out)
+        return self.of_rows(X, first_rows(len(X)), rng, out)
 
     def of_rows(self, X: Bytes, rows: Ints, rng: np.random.Generator, out: Bytes | None = None) -> Bytes:
         """The same for some rows of X, spared a copy; `rows` are (B,) row numbers."""
@@ -122,53 +146,54 @@ class Augmenter:
         _refuse(X, self.image.n_features)
         n, shape = len(rows), (self.image.channels, self.image.height, self.image.width)
         out = self._room(n, X.shape[1]) if out is None else out
-        if self._drawn_for[0] is not rng or self._drawn_for[1] < n:
-            self._drawn_for, self._draws = (rng, n), self._draw(rng, n)
-        drawn = (each[:n] for each in next(self._draws))
+        drawn = self._ahead(self._draw, rng, n)
+        if len(drawn[0]) > n:
+            drawn = tuple(each[:n] for each in drawn)
         flip, down, right, cosine, sine, gain, offset, top, left = drawn
         if self.rotate:
             loops.turn(X, rows, flip, down, right, cosine, sine, *shape, out)
-            X, rows = out, np.arange(n)
+            X, rows = out, first_rows(n)
         elif self.flip or self._reach or not (self.contrast or self.brightness):
             loops.move(X, rows, flip, down, right, *shape, out)
-            X, rows = out, np.arange(n)
+            X, rows = out, first_rows(n)
         if self.contrast or self.brightness:
             loops.adjust(X, rows, gain, offset, self.white, out)
         if self.cutout:
             loops.cut(out, top, left, self.cutout, self.fill, *shape)
         return out
 
-    def _draw(self, rng: np.random.Generator, n: int) -> Iterator[tuple[Any, ...]]:
-        """What is done to each image, batch after batch of up to n; drawn for many of them at a time.
-
-        Between two steps of a training, NumPy's functions find their code gone from the processor's caches
-        and take five times as long as else: twelve calls for a batch took 60 microseconds.
-        """
-        many, half = (max(1, _DRAWN_AT_ONCE // max(1, n)), n), self.cutout // 2
+    def _draw(self, rng: np.random.Generator, batches: int, n: int) -> tuple[npt.NDArray[Any], ...]:
+        """What is done to each image, (batches, n) of each number."""
+        many, half = (batches, n), self.cutout // 2
         zero = np.zeros(many, np.int64)
-        while True:
-            flip, down, right, cosine, sine, gain, offset, top, left = zero > 0, *[zero] * 8
-            if self.flip:
-                flip = rng.random(many) < 0.5
-            if self._reach:
-                down, right = (_whole(rng, -self._reach, self._reach, many) for _ in range(2))
-            if self.rotate:
-                angle = np.deg2rad(self.rotate * (2 * rng.random(many) - 1))
-                cosine, sine = (np.rint(65536 * f(angle)).astype(np.int64) for f in (np.cos, np.sin))
-            if self.contrast or self.brightness:
-                stretch = np.rint(128 + 128 * self.contrast * (2 * rng.random(many) - 1))
-                brighter = self.brightness * self.white * (2 * rng.random(many) - 1)
-                gain = stretch.astype(np.int64)  # middle grey stays, and the result is rounded:
-                offset = np.rint(self.white / 2 * (128 - stretch) + 128 * (brighter + 0.5)).astype(np.int64)
-            if self.cutout:
-                top = _whole(rng, -half, self.image.height - 1 - half, many)
-                left = _whole(rng, -half, self.image.width - 1 - half, many)
-            yield from zip(flip, down, right, cosine, sine, gain, offset, top, left, strict=True)
+        flip, down, right, cosine, sine, gain, offset, top, left = zero > 0, *[zero] * 8
+        if self.flip:
+            flip = rng.random(many) < 0.5
+        if self._reach:
+            down, right = (_whole(rng, -self._reach, self._reach, many) for _ in range(2))
+        if self.rotate:
+            angle = np.deg2rad(self.rotate * (2 * rng.random(many) - 1))
+            cosine, sine = (np.rint(65536 * f(angle)).astype(np.int64) for f in (np.cos, np.sin))
+        if self.contrast or self.brightness:
+            stretch = np.rint(128 + 128 * self.contrast * (2 * rng.random(many) - 1))
+            brighter = self.brightness * self.white * (2 * rng.random(many) - 1)
+            gain = stretch.astype(np.int64)  # middle grey stays, and the result is rounded:
+            offset = np.rint(self.white / 2 * (128 - stretch) + 128 * (brighter + 0.5)).astype(np.int64)
+        if self.cutout:
+            top = _whole(rng, -half, self.image.height - 1 - half, many)
+            left = _whole(rng, -half, self.image.width - 1 - half, many)
+        return flip, down, right, cosine, sine, gain, offset, top, left
 
 
 def _whole(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> Ints:
     """Whole numbers from `low` to `high`, both included."""
     return (low + np.floor((high - low + 1) * rng.random(shape))).astype(np.int64)
+
+
+@lru_cache(maxsize=8)
+def first_rows(n: int) -> Ints:
+    """The row numbers 0 to n - 1, kept: between two steps, making them takes 4 microseconds."""
+    return np.arange(n)
 
 
 def changed_rows(augment: Any, X: npt.NDArray[Any], rows: Ints, rng: np.random.Generator) -> Any:
@@ -179,12 +204,16 @@ def changed_rows(augment: Any, X: npt.NDArray[Any], rows: Ints, rng: np.random.G
     augment : augment(batch, rng) gives the changed batch; so does augment.of_rows(X, rows, rng), if its class
         has that: the one of the two that was written last, counted by inheritance, is asked
     """
-    kind = next(
-        (kind for kind in type(augment).__mro__ if {"__call__", "of_rows"} & vars(kind).keys()), object
-    )
-    if "of_rows" in vars(kind) and X.flags.c_contiguous:
+    kind: Any = type(augment)
+    if _takes_rows(kind) and X.flags.c_contiguous:
         return augment.of_rows(X, rows, rng)
     return augment(X[rows], rng)
+
+
+@cache
+def _takes_rows(augmenter: type) -> bool:
+    written = (vars(kind) for kind in augmenter.__mro__ if {"__call__", "of_rows"} & vars(kind).keys())
+    return "of_rows" in next(written, {})
 
 
 @dataclass(frozen=True)
@@ -207,13 +236,16 @@ class Mixed:
 class Mixer:
     """Mixes each image of a batch with another, by mixup or cutmix; the targets are mixed as the images are.
 
-    Where both are asked for, each batch is mixed by one of them, either as likely.
+    By mixup, an image becomes the mean of itself and its partner, weighted lam and 1 - lam, in whole 256ths
+    (Zhang, Cisse, Dauphin & Lopez-Paz 2018). By cutmix, it gets a box of its partner's pixels, of area
+    1 - lam, anywhere; a box that reaches over the border is cut there, and lam is the share that is left (Yun
+    et al. 2019). lam ~ Beta(alpha, alpha). Where both are asked for, each batch is mixed by one of them.
 
     Parameters
     ----------
     image : shape of the images
-    mixup : alpha of `mixup`; 0 leaves it out
-    cutmix : alpha of `cutmix`; 0 leaves it out
+    mixup : alpha of mixup, which mixes little where it is small: 0.2 is usual; 0 leaves mixup out
+    cutmix : alpha of cutmix: 1.0 is usual; 0 leaves cutmix out
     first : what is done to each image before
 
     Raises
@@ -227,8 +259,8 @@ class Mixer:
     >>> mix = Mixer(shape, mixup=0.2, first=Augmenter(shape, flip=True, shift=0))
     >>> X = np.array([[0, 0, 0, 0], [200, 200, 200, 200]], np.uint8)
     >>> mixed = mix(X, np.random.default_rng(1))
-    >>> mixed.X.shape, mixed.partner.tolist()
-    ((2, 4), [1, 0])
+    >>> mixed.X.shape, sorted(mixed.partner.tolist())
+    ((2, 4), [0, 1])
     """
 
     image: ImageShape
@@ -236,6 +268,7 @@ class Mixer:
     cutmix: float = 0.0
     first: Augmenter | None = None
     _room: _Room = field(init=False, repr=False, compare=False, default_factory=_Room)
+    _ahead: _Ahead = field(init=False, repr=False, compare=False, default_factory=_Ahead)
 
     def __post_init__(self) -> None:
         for name, alpha in (("mixup", self.mixup), ("cutmix", self.cutmix)):
@@ -252,93 +285,50 @@ class Mixer:
         X : (B, n_features) uint8, channel planes
         rng : a stream of its own: `seeds.stream(seed, "augment", epoch)`
         """
-        return self.of_rows(X, np.arange(len(X)), rng)
+        return self.of_rows(X, first_rows(len(X)), rng)
 
     def of_rows(self, X: Bytes, rows: Ints, rng: np.random.Generator) -> Mixed:
         """The same for some rows of X, spared a copy; `rows` are (B,) row numbers."""
+        from glassnet.data import loops
+
         _refuse(X, self.image.n_features)
         if self.first is not None:
-            X, rows = changed_rows(self.first, X, rows, rng), np.arange(len(rows))
-        either = bool(self.mixup and self.cutmix) and rng.random() < 0.5
-        out = self._room(len(rows), X.shape[1])
-        if either or not self.cutmix:
-            return mixup(X, rng, self.mixup, out, rows)
-        return cutmix(X, rng, self.image, self.cutmix, out, rows)
+            X, rows = changed_rows(self.first, X, rows, rng), first_rows(len(rows))
+        n, image, out = len(rows), self.image, self._room(len(rows), X.shape[1])
+        by_cutmix, lam, share, boxes, partner = self._ahead(self._draw, rng, n)
+        if len(partner) > n:
+            lam, share, boxes, partner = lam[:n], share[:n], boxes[:n], partner[partner < n]
+        if by_cutmix:
+            loops.paste(X, rows, partner, boxes, image.channels, image.height, image.width, out)
+        else:
+            loops.blend(X, rows, partner, share, out)
+        return Mixed(out, lam, partner)
+
+    def _draw(self, rng: np.random.Generator, batches: int, n: int) -> tuple[npt.NDArray[Any], ...]:
+        """How each image is mixed, (batches, n) of each number; by cutmix or not, (batches,)."""
+        by_cutmix = rng.random(batches) < (0.5 if self.mixup and self.cutmix else bool(self.cutmix))
+        alpha = np.where(by_cutmix, self.cutmix, self.mixup)[:, None]
+        lam = rng.beta(alpha, alpha, (batches, n))
+        share, boxes = np.rint(256 * lam).astype(np.int64), _boxes(rng, self.image, lam)
+        lam = np.where(by_cutmix[:, None], _left_over(self.image, boxes), share / 256).astype(np.float32)
+        partner = rng.permuted(np.tile(np.arange(n), (batches, 1)), axis=1)
+        return by_cutmix, lam, share, boxes, partner
 
 
-def mixup(
-    X: Bytes, rng: np.random.Generator, alpha: float = 0.2, out: Bytes | None = None,
-    rows: Ints | None = None,
-) -> Mixed:  # fmt: skip
-    """Each image becomes the mean of itself and another, weighted lam and 1 - lam, lam ~ Beta(alpha, alpha).
-
-    Zhang, Cisse, Dauphin & Lopez-Paz 2018. The weights are whole 256ths.
-
-    Parameters
-    ----------
-    X : (B, n_features) uint8
-    rng : a stream of its own
-    alpha : above 0; small values mix little
-    out : (B, n_features) uint8 to write to, not X itself
-    rows : (B,) the row numbers of X that make the batch; None for all
-
-    Examples
-    --------
-    >>> X = np.array([[0, 0], [200, 100]], np.uint8)
-    >>> mixed = mixup(X, np.random.default_rng(3), alpha=1.0)
-    >>> mixed.lam.tolist(), mixed.partner.tolist(), mixed.X.tolist()
-    ([0.265625, 0.1796875], [1, 0], [[147, 73], [36, 18]])
-    """
-    from glassnet.data import loops
-
-    rows = np.arange(len(X)) if rows is None else rows
-    lam, partner = _draw(X, len(rows), rng, alpha)
-    share = np.rint(256 * lam).astype(np.int64)
-    out = np.empty((len(rows), X.shape[1]), np.uint8) if out is None else out
-    loops.blend(X, rows, partner, share, out)
-    return Mixed(out, (share / 256).astype(np.float32), partner)
+def _boxes(rng: np.random.Generator, image: ImageShape, lam: npt.NDArray[np.float64]) -> Ints:
+    """Top, bottom, left and right, (..., 4), of boxes of area 1 - lam (...), cut at the border."""
+    ends = []
+    for side in (image.height, image.width):
+        centre, half = np.floor(side * rng.random(lam.shape)), np.rint(np.sqrt(1 - lam) * side / 2)
+        ends += [np.maximum(centre - half, 0), np.minimum(centre + half, side)]
+    return np.stack(ends, axis=-1).astype(np.int64)
 
 
-def cutmix(
-    X: Bytes, rng: np.random.Generator, image: ImageShape, alpha: float = 1.0, out: Bytes | None = None,
-    rows: Ints | None = None,
-) -> Mixed:  # fmt: skip
-    """Each image gets a box of another's pixels, of area 1 - lam, lam ~ Beta(alpha, alpha), anywhere.
-
-    Yun et al. 2019. A box that reaches over the border is cut there, and lam is the share that is left.
-
-    Parameters
-    ----------
-    X : (B, n_features) uint8, channel planes
-    rng : a stream of its own
-    image : shape of the images
-    alpha : above 0
-    out : (B, n_features) uint8 to write to, not X itself
-    rows : (B,) the row numbers of X that make the batch; None for all
-    """
-    from glassnet.data import loops
-
-    _refuse(X, image.n_features)
-    rows = np.arange(len(X)) if rows is None else rows
-    lam, partner = _draw(X, len(rows), rng, alpha)
-    sides = np.array([[image.height], [image.width]])
-    centre = np.floor(sides * rng.random((2, len(rows))))
-    half = np.rint(np.sqrt(1 - lam) * sides / 2)
-    low, high = np.maximum(centre - half, 0), np.minimum(centre + half, sides)  # (2, B)
-    boxes = np.stack([low[0], high[0], low[1], high[1]], axis=1).astype(np.int64)  # (B, 4)
-    out = np.empty((len(rows), X.shape[1]), np.uint8) if out is None else out
-    loops.paste(X, rows, partner, boxes, image.channels, image.height, image.width, out)
-    area = (high - low).prod(axis=0)
-    return Mixed(out, (1 - area / (image.height * image.width)).astype(np.float32), partner)
-
-
-def _draw(
-    X: Bytes, n: int, rng: np.random.Generator, alpha: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    if not alpha > 0:
-        raise InputError(f"alpha={alpha} must be above 0; leave the mixing out instead")
-    _refuse(X, X.shape[1])
-    return rng.beta(alpha, alpha, n), rng.permutation(n)
+def _left_over(image: ImageShape, boxes: Ints) -> npt.NDArray[np.float64]:
+    """The share of an image outside of its box."""
+    top, bottom, left, right = np.moveaxis(boxes, -1, 0)
+    left_over: npt.NDArray[np.float64] = 1 - (bottom - top) * (right - left) / (image.height * image.width)
+    return left_over
 
 
 def _refuse(X: Bytes, n_features: int) -> None:

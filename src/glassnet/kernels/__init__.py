@@ -35,6 +35,7 @@ __all__ = [  # noqa: F405
     "gather",
     "hits",
     "lion",
+    "mixed_codes",
     "momentum",
     "nadam",
     "product",

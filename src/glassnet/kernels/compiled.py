@@ -217,6 +217,15 @@ def hits(Z: Array, y: Array) -> int:  # 0.5 us for 32 x 10, NumPy's 4 us
 
 
 @jit
+def mixed_codes(y: Array, partner: Array, share: Array, out: Array) -> None:
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = 0
+        out[i, y[i]] = share[i]
+        out[i, y[partner[i]]] += 1 - share[i]
+
+
+@jit
 def sigmoid_cross_entropy(Z: Array, Y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
     loss = 0.0
     for i in range(Z.shape[0]):

@@ -22,6 +22,7 @@ __all__ = [
     "gather",
     "hits",
     "lion",
+    "mixed_codes",
     "momentum",
     "nadam",
     "product",
@@ -92,6 +93,14 @@ def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale:
 def hits(Z: Array, y: Array) -> int:
     """Rows whose largest output, the first of equals, is that of their class y (B,)."""
     return int(np.count_nonzero(Z.argmax(axis=1) == y))
+
+
+def mixed_codes(y: Array, partner: Array, share: Array, out: Array) -> None:
+    """Shares (B, C) of the classes: `share` (B,) of row i's class y (B,), the rest of its partner's class."""
+    rows = np.arange(len(y))
+    out[...] = 0
+    out[rows, y] = share
+    out[rows, y[partner]] += 1 - share
 
 
 def sigmoid_cross_entropy(Z: Array, Y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
-from glassnet.data.augment import Mixed, changed_rows
+from glassnet.data.augment import Mixed, changed_rows, first_rows
 from glassnet.errors import InputError
 from glassnet.nn.losses import ONE
 from glassnet.nn.network import Network
@@ -124,7 +124,7 @@ class Feed:
         if self.augment is not None and rng is not None:
             changed = changed_rows(self.augment, stored, which, rng)
             mixed = changed if isinstance(changed, Mixed) else None
-            stored, which = changed.X if isinstance(changed, Mixed) else changed, np.arange(len(rows))
+            stored, which = changed.X if isinstance(changed, Mixed) else changed, first_rows(len(rows))
             if stored.shape != (len(rows), self.n_inputs):
                 raise InputError(f"augment must keep the shape {X.shape}: it gave {stored.shape}")
         kernels.gather(stored, which, self.scale, self.shift, X)
@@ -152,9 +152,8 @@ class Feed:
             share = np.divide(own, weight, out=np.ones_like(weight), where=weight > 0)
         if y.ndim == 2:
             return share[:, None] * y + (1 - share)[:, None] * y[mixed.partner], weight
-        shares, place = np.zeros((len(y), self.n_outputs), self.dtype), np.arange(len(y))  # (B, C)
-        shares[place, y] = share
-        shares[place, y[mixed.partner]] += 1 - share
+        shares = np.empty((len(y), self.n_outputs), self.dtype)  # (B, C)
+        kernels.mixed_codes(y, mixed.partner, share, shares)
         return shares, weight
 
     def stretch(self, start: int, stop: int) -> tuple[Array, Array, Array]:

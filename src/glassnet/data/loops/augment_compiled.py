@@ -9,9 +9,12 @@ Numba widens `a + b` and `a * b` of small whole numbers to 64 bits. NumPy's func
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from glassnet.data.loops.lanes import LANES, copy_bytes, fetch_soon, look_up, make_corners, make_places
 from glassnet.kernels.jit import compiler
 from glassnet.kernels.team import stretched
 
@@ -20,9 +23,7 @@ __all__ = ["adjust", "blend", "cut", "move", "paste", "turn"]
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-Halves = npt.NDArray[np.uint16]
-Words = npt.NDArray[np.uint32]
-U16, I16, U32, I32 = np.uint16, np.int16, np.uint32, np.int32
+U16, I16, I32 = np.uint16, np.int16, np.int32
 _jit = compiler(nogil=True)
 
 
@@ -133,102 +134,63 @@ def _turn(
     X: Bytes, rows: Ints, flip: Flags, down: Ints, right: Ints, cosine: Ints, sine: Ints,
     channels: int, height: int, width: int, out: Bytes, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """As `augment_reference.turn`, for images `start` to `stop`.
-
-    Four passes over a plane, of which only the second cannot be done many pixels at a time: the four
-    neighbours of each place in one word; the words in their new order; weighed by rows; weighed by columns.
-    """
+    """As `augment_reference.turn`, for images `start` to `stop`."""
     n = height * width
-    place, across, along = np.empty(n, np.uint32), np.empty(n, np.uint32), np.empty(n, np.uint32)
-    pairs, corners = np.zeros(n + 1, np.uint16), np.empty(n, np.uint32)
-    found, sums = np.empty(n, np.uint32), np.empty(n, np.uint32)
+    memory = np.zeros(4 * _lines(4 * (n + LANES)) + 2 * _lines(n + width + 1 + LANES) + 64, np.uint8)
     for i in range(start, stop):
-        _places(flip[i], down[i], right[i], cosine[i], sine[i], height, width, place, across, along)
-        for plane in range(0, channels * n, n):
-            _corners(X[rows[i], plane : plane + n], width, pairs, corners)
-            for k in range(n):
-                found[k] = corners[place[k]]
-            _by_rows(found.view(np.uint16), along.view(np.uint16), sums.view(np.uint16))
-            _by_columns(sums, across, out[i, plane : plane + n])
+        source, target = X.ctypes.data + rows[i] * X.strides[0], out.ctypes.data + i * out.strides[0]
+        following = X.ctypes.data + rows[min(i + 1, stop - 1)] * X.strides[0]
+        where = (flip[i], down[i], right[i], cosine[i], sine[i])
+        _turn_one(source, following, target, where, channels, height, width, memory)
 
 
 @_jit
-def _fold(at: np.int32, most: np.int32) -> np.int32:
-    """A place beyond the border, mirrored at the outermost pixel; farther out, the border itself."""
-    at = np.absolute(at)
-    at = np.minimum(at, np.subtract(np.add(most, most), at))
-    return np.maximum(at, I32(0))  # type: ignore[no-any-return]
+def _lines(n_bytes: int) -> int:
+    """Rounded up to whole cache lines: vectors that lie across two of them take 1.5 times as long."""
+    return (n_bytes + 63) // 64 * 64
+
+
+@_jit
+def _turn_one(
+    source: int, following: int, target: int, where: tuple[Any, ...], channels: int, height: int, width: int,
+    memory: Bytes,
+) -> None:  # fmt: skip
+    """One picture; of the following one a plane is fetched at a time: all at once are too many to wait for.
+
+    The addresses of the memory are worked out here, where it is an argument: a local array's memory is given
+    back when its name is used for the last time.
+    """
+    n = height * width
+    words, room = _lines(4 * (n + LANES)), _lines(memory.ctypes.data)
+    turned = room + _lines(n + width + 1 + LANES)
+    corners = turned + _lines(n + width + 1 + LANES)
+    place, upper, lower = corners + words, corners + 2 * words, corners + 3 * words
+    flip, down, right, cosine, sine = where
+    _places(flip, down, right, cosine, sine, height, width, place, upper, lower)
+    for plane in range(0, channels * n, n):
+        fetch_soon(following + plane, n)
+        make_corners(source + plane, n, width, room, corners)
+        look_up(corners, place, upper, lower, n, turned, target + plane)
 
 
 @_jit
 def _places(
-    flip: bool,
-    down: int,
-    right: int,
-    cosine: int,
-    sine: int,
-    height: int,
-    width: int,
-    place: Words,
-    across: Words,
-    along: Words,
-) -> None:
-    """Where each pixel comes from: the place above and left of it, and how far beyond, in 256ths.
-
-    `along` holds its number twice, in the lower and in the upper half of the word.
-    """
-    widest, highest, row_length = I32(256 * (width - 1)), I32(256 * (height - 1)), I32(width)
-    sign, start = (I32(-1), widest) if flip else (I32(1), I32(0))
-    by_u, by_v = I32(2 * cosine), I32(-2 * sine)
+    flip: bool, down: int, right: int, cosine: int, sine: int, height: int, width: int,
+    place: int, upper: int, lower: int,
+) -> None:  # fmt: skip
+    """Where each pixel of a plane comes from; the three addresses are those of `make_places`."""
+    by_u, by_v = -2 * cosine if flip else 2 * cosine, -2 * sine
     for row in range(height):
         y, x = 2 * (row + down) - (height - 1), 2 * right - (width - 1)
-        u0 = I32(cosine * x + sine * y + ((width - 1) << 16))
-        v0 = I32(cosine * y - sine * x + ((height - 1) << 16))
-        here = slice(row * width, (row + 1) * width)
-        to, wx, wy = place[here], across[here], along[here]
-        for column in range(width):
-            c = I32(column)
-            u = _fold(np.right_shift(np.add(u0, np.multiply(c, by_u)), I32(9)), widest)
-            v = _fold(np.right_shift(np.add(v0, np.multiply(c, by_v)), I32(9)), highest)
-            u = np.add(start, np.multiply(sign, u))
-            above = np.multiply(np.right_shift(v, I32(8)), row_length)
-            to[column] = np.add(above, np.right_shift(u, I32(8)))
-            wx[column] = np.bitwise_and(u, I32(255))
-            wy[column] = np.multiply(np.bitwise_and(v, I32(255)), I32(65537))
-
-
-@_jit
-def _corners(plane: Bytes, width: int, pairs: Halves, corners: Words) -> None:
-    """Each pixel, the one below, the one to the right and the one below that, as the bytes of a word.
-
-    What lies beyond the last row or column is only ever given the weight 0.
-    """
-    n = len(plane)
-    upper, lower = plane[: n - width], plane[width:]
-    for k in range(len(lower)):
-        pairs[k] = np.bitwise_or(U16(upper[k]), np.left_shift(U16(lower[k]), U16(8)))
-    for k in range(len(lower), n):
-        pairs[k] = U16(plane[k])
-    left, right = pairs[:n], pairs[1:]
-    for k in range(n):
-        corners[k] = np.bitwise_or(U32(left[k]), np.left_shift(U32(right[k]), U32(16)))
-
-
-@_jit
-def _by_rows(found: Halves, along: Halves, sums: Halves) -> None:
-    """Upper and lower pixel weighed, times 256; left and right columns take turns."""
-    for k in range(len(found)):
-        upper = np.multiply(np.bitwise_and(found[k], U16(255)), np.subtract(U16(256), along[k]))
-        sums[k] = np.add(upper, np.multiply(np.right_shift(found[k], U16(8)), along[k]))
-
-
-@_jit
-def _by_columns(sums: Words, across: Words, out: Bytes) -> None:
-    """Left column (lower half of the word) and right column weighed, rounded to whole numbers."""
-    for k in range(len(out)):
-        left = np.multiply(np.bitwise_and(sums[k], U32(0xFFFF)), np.subtract(U32(256), across[k]))
-        total = np.add(left, np.multiply(np.right_shift(sums[k], U32(16)), across[k]))
-        out[k] = np.right_shift(np.add(total, U32(32768)), U32(16))
+        u = cosine * x + sine * y + ((width - 1) << 16)
+        v = cosine * y - sine * x + ((height - 1) << 16)
+        if flip:
+            u = ((width - 1) << 17) + 511 - u  # the same place from the other side, rounded down likewise
+        make_places(
+            I32(u), I32(by_u), I32(v), I32(by_v), I32(256 * (width - 1)), I32(256 * (height - 1)), I32(width),
+            place, upper, lower,
+        )  # fmt: skip
+        place, upper, lower = place + 4 * width, upper + 4 * width, lower + 4 * width
 
 
 @_jit
@@ -287,11 +249,14 @@ def _paste(
     start: int, stop: int,
 ) -> None:  # fmt: skip
     """As `augment_reference.paste`, for the rows `start` to `stop` of pixels, counted over all planes."""
+    first, last = start // height, (stop + height - 1) // height  # planes
     for i in range(len(rows)):
-        own, other, mixed = X[rows[i]], X[rows[partner[i]]], out[i]
-        _copy(own[start * width : stop * width], mixed[start * width : stop * width])
+        own = X.ctypes.data + rows[i] * X.strides[0]
+        other = X.ctypes.data + rows[partner[i]] * X.strides[0]
+        mixed = out.ctypes.data + i * out.strides[0]
+        copy_bytes(mixed + start * width, own + start * width, (stop - start) * width)
         top, bottom, left, right = boxes[i]
-        for plane in range(start // height, (stop + height - 1) // height):
+        for plane in range(first, last):
             for r in range(max(start, plane * height + top), min(stop, plane * height + bottom)):
-                for k in range(r * width + left, r * width + right):  # too few for a slice to pay
-                    mixed[k] = other[k]
+                at = r * width + left
+                copy_bytes(mixed + at, other + at, right - left)

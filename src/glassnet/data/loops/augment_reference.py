@@ -43,20 +43,24 @@ def turn(
     X: Bytes, rows: Ints, flip: Flags, down: Ints, right: Ints, cosine: Ints, sine: Ints,
     channels: int, height: int, width: int, out: Bytes,
 ) -> None:  # fmt: skip
-    """As `move`, and turned about the centre: bilinear, reflected border; cosine and sine times 65536."""
+    """As `move`, and turned about the centre: bilinear, reflected border; cosine and sine times 65536.
+
+    Places are in 256ths of a pixel, and so are the weights, whose sum is 256.
+    """
     planes = X[rows].reshape(-1, channels, height, width).astype(np.int64)
     y2, x2 = (2 * np.arange(n) - (n - 1) for n in (height, width))
     for i, plane in enumerate(planes):
         y, x = y2[:, None] + 2 * down[i], x2 + 2 * right[i]  # twice the distance from the centre
-        u = (cosine[i] * x + sine[i] * y + ((width - 1) << 16)) >> 9  # columns in 1/256
+        u = (cosine[i] * x + sine[i] * y + ((width - 1) << 16)) >> 9
         v = (cosine[i] * y - sine[i] * x + ((height - 1) << 16)) >> 9
-        c, wx, r, wy = u >> 8, u & 255, v >> 8, v & 255
-        left, beside = (np.clip(_reflect(at, width), 0, width - 1) for at in (c, c + 1))
-        top, below = (np.clip(_reflect(at, height), 0, height - 1) for at in (r, r + 1))
-        mirrored = plane[:, :, ::-1] if flip[i] else plane
-        upper = mirrored[:, top, left] * (256 - wx) + mirrored[:, top, beside] * wx
-        lower = mirrored[:, below, left] * (256 - wx) + mirrored[:, below, beside] * wx
-        out[i] = ((upper * (256 - wy) + lower * wy + 32768) >> 16).ravel()
+        u = 256 * (width - 1) - u if flip[i] else u
+        u, v = (np.maximum(_reflect(at, 256 * (n - 1) + 1), 0) for at, n in ((u, width), (v, height)))
+        left, wx, top, wy = u >> 8, u & 255, v >> 8, v & 255
+        right_of, below = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+        both = (wx * wy + 128) >> 8
+        upper = plane[:, top, left] * (256 - wx - wy + both) + plane[:, top, right_of] * (wx - both)
+        lower = plane[:, below, left] * (wy - both) + plane[:, below, right_of] * both
+        out[i] = ((upper + lower + 128) >> 8).ravel()
 
 
 def cut(
