@@ -32,7 +32,7 @@ HOUSE: dict[str, tuple[int, str, str]] = {
     "seeds": (0, "", "numpy"),
     "bar": (1, "", "rich"),
     "kernels": (1, "", "numpy numba llvmlite threadpoolctl"),
-    "data": (1, "kernels", "numpy numba scipy sklearn joblib polars PIL pooch platformdirs"),
+    "data": (1, "kernels", "numpy numba llvmlite scipy sklearn joblib polars PIL pooch platformdirs"),
     "evaluate": (1, "", "numpy scipy sklearn"),
     "nn": (2, "", "numpy scipy safetensors"),
     "train": (3, "", "numpy scipy safetensors threadpoolctl"),
