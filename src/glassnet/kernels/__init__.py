@@ -7,6 +7,7 @@ environment selects the definition for everything; the results agree to rounding
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from glassnet.errors import unknown_name
 
@@ -19,8 +20,14 @@ if _form == "reference":
     def employed(products: bool = True) -> AbstractContextManager[None]:
         """Nobody: NumPy does everything, with the threads of its BLAS."""
         return nullcontext()
+
+    def may_stay_bytes(X: Any, scale: Any, shift: Any, n_outputs: int) -> bool:
+        """Never: the definition multiplies floats."""
+        return False
 else:
     from glassnet.kernels.compiled import *  # noqa: F403
+    from glassnet.kernels.stored import StoredRows as StoredRows
+    from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes
     from glassnet.kernels.team import employed as employed
 
 __all__ = [  # noqa: F405

@@ -19,6 +19,7 @@ from glassnet.kernels.gemm import gemm_plain, suits
 from glassnet.kernels.jit import jit
 from glassnet.kernels.reference import ActivationLike
 from glassnet.kernels.scalars import SCALARS, SIGNAL, Scalar, const, exp, flushed
+from glassnet.kernels.stored import StoredColumns, StoredRows
 from glassnet.kernels.team import LONG, cut, stretched
 from glassnet.kernels.updates import *  # noqa: F403
 
@@ -83,7 +84,10 @@ def act_grad(dA: Array, S: Array, f: ActivationLike, db: Array) -> None:
         twin.act_grad(dA, S, db)
 
 
-def product(A: Array, B: Array, out: Array) -> None:
+def product(A: Array | StoredRows | StoredColumns, B: Array, out: Array) -> None:
+    if not isinstance(A, np.ndarray):
+        A.times(B, out)
+        return
     (M, K), N = A.shape, B.shape[1]
     if M * K * N < 8 * LONG:
         np.matmul(A, B, out=out)

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, ParamSpec
 
@@ -28,6 +27,7 @@ from numba.extending import register_jitable
 from glassnet.kernels import atomic
 from glassnet.kernels.blas import blas_threads
 from glassnet.kernels.jit import jit
+from glassnet.kernels.processors import move_to_processor
 from glassnet.kernels.tile import BYTES
 
 __all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared", "stretched"]
@@ -142,20 +142,6 @@ def stretched(kernel: Callable[..., None]) -> Callable[..., None]:
     return share_out
 
 
-def _move_to_processor(place: int) -> None:
-    """Run on the processor with this place among those allowed, and be free to move on from there.
-
-    A new thread starts where its parent runs, and Linux takes up to 200 ms to part two that never sleep.
-    """
-    if hasattr(os, "sched_setaffinity"):
-        allowed = os.sched_getaffinity(0)
-        with suppress(OSError):  # a sandbox may forbid it, and a container may have lost the processor
-            try:
-                os.sched_setaffinity(0, {sorted(allowed)[place % len(allowed)]})
-            finally:
-                os.sched_setaffinity(0, allowed)
-
-
 def cut(n: int, parts: int) -> list[tuple[int, int]]:
     """Start and stop of n things cut into parts, at multiples of 16: no two members write one cache line.
 
@@ -187,7 +173,7 @@ class Team:
             threading.Thread(target=self._member, args=(i,), daemon=True) for i in range(1, size)
         ]
         if size > 1:  # else all the processes of a sweep would meet on the first processor
-            _move_to_processor(0)
+            move_to_processor(0)
         for member in self._members:
             member.start()
 
@@ -208,7 +194,7 @@ class Team:
             raise RuntimeError("a part of the work shared out to threads failed: is there enough memory?")
 
     def _member(self, place: int) -> None:
-        _move_to_processor(place)
+        move_to_processor(place)
         seen = 0
         awake = _watch(self._board, seen, self._patience)
         while not self._dismissed:

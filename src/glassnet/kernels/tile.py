@@ -18,7 +18,7 @@ from glassnet.kernels.jit import intrinsic
 
 alloca: Any = cgutils.alloca_once
 
-__all__ = ["BYTES", "TALL", "make_tile"]
+__all__ = ["BYTES", "FEATURES", "TALL", "make_tile"]
 
 
 def _features() -> dict[str, bool]:
@@ -34,8 +34,9 @@ def _bytes(features: dict[str, bool]) -> int:
     return 32 if features.get("avx2") and features.get("fma") else 0
 
 
+FEATURES = _features()
 #: bytes of one vector register, 0 where the tile would be slower than the BLAS (Apple has its own units)
-BYTES = _bytes(_features())
+BYTES = _bytes(FEATURES)
 TALL = 4  # rows of the tile: 4 x 4 accumulators, enough to hide the latency of a multiply-add
 
 

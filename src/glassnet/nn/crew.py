@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.blas import blas_threads
+from glassnet.kernels.processors import move_to_processor
 
 if TYPE_CHECKING:
     from glassnet.nn.network import Network
@@ -60,16 +61,17 @@ class Crew:
         found: list[T | None] = [None] * len(stretches)
         left = iter(range(len(stretches)))  # whoever is ready takes the next: processors are not equally fast
 
-        def help_out(network: Network) -> None:
+        def help_out(place: int) -> None:
+            move_to_processor(place)  # a thread that wakes up is often put where the one runs that woke it
             for i in left:
-                found[i] = work(network, stretches[i])
+                found[i] = work(self.networks[place], stretches[i])
 
         waiting = [  # in a copy of the context, for NumPy's errstate is in it
-            self._threads.submit(contextvars.copy_context().run, help_out, other)
-            for other in self.networks[1:]
+            self._threads.submit(contextvars.copy_context().run, help_out, place)
+            for place in range(1, len(self.networks))
         ]
         try:
-            help_out(network)
+            help_out(0)
         finally:  # also after Ctrl-C: nobody may go on writing
             for _ in left:
                 pass

@@ -97,7 +97,11 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Scratch memory and views are not part of what a layer is (pickling, copying)."""
-        return {k: v for k, v in self.__dict__.items() if not isinstance(v, np.ndarray) and k != "_full"}
+        return {
+            k: v
+            for k, v in self.__dict__.items()
+            if not isinstance(v, np.ndarray) and k not in ("_full", "X")
+        }
 
 
 class Dense(Layer):

@@ -12,12 +12,14 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.data.augment import Mixed, changed_rows, first_rows
 from glassnet.errors import InputError
+from glassnet.nn.layers import Dense
 from glassnet.nn.losses import ONE
 from glassnet.nn.network import Network
 
 __all__ = ["AffineScaling", "Augment", "Feed"]
 
 Array = npt.NDArray[Any]
+_BYTES_AT_A_TIME = 4  # in the memory of one float32
 _COMPILED_FOR = "?bhilqBHILQfd"  # type codes that the compiled kernels read; others are converted batch-wise
 #: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead, perhaps mixed; one with
 #: a method of_rows(X, row numbers, generator) for the same is spared a copy
@@ -82,6 +84,15 @@ class Feed:
         self.indirect = self.sparse or odd
         self.ready = scaling is None and augment is None and not self.sparse and self.X.dtype == network.dtype
         self.dtype, self.made_for = network.dtype, _form(network)
+        first = network.layers[0]  # takes stored bytes as they are if it is just a product
+        self.stays_bytes = (
+            type(first) is Dense
+            and augment is None
+            and network.dtype == np.float32
+            and not self.sparse
+            and kernels.may_stay_bytes(self.X, self.scale, self.shift, first.units)
+        )
+        self.times = _BYTES_AT_A_TIME if self.stays_bytes else 1  # as many rows for a piece's memory
         self.n_inputs, self.n_outputs = network.n_inputs, network.n_outputs
         self._memory = threading.local()  # rows of several batches are converted at once
 
@@ -109,6 +120,13 @@ class Feed:
     def total_weight(self, rows: Array) -> float:
         """Sum of the weights of these rows."""
         return float(self.w[rows].sum()) if self.weighted else float(len(rows))
+
+    def take_many(self, rows: Array, rng: np.random.Generator | None = None) -> tuple[Any, Array, Array]:
+        """As `take`, for the network alone: X may be `StoredRows`, which are faster where there are many."""
+        if not self.stays_bytes:
+            return self.take(rows, rng)
+        X = kernels.StoredRows(self.X, rows, self.scale, self.shift)
+        return X, self.y[rows], self.w[rows] if self.weighted else self.w
 
     def take(self, rows: Array, rng: np.random.Generator | None = None) -> tuple[Array, Array, Array]:
         """X, y and weights of these rows, ready for the network; X is valid until the next call.
@@ -156,13 +174,13 @@ class Feed:
         kernels.mixed_codes(y, mixed.partner, share, shares)
         return shares, weight
 
-    def stretch(self, start: int, stop: int) -> tuple[Array, Array, Array]:
-        """Rows number `start` to `stop` of this feed in their own order, without a copy where possible."""
+    def stretch(self, start: int, stop: int) -> tuple[Any, Array, Array]:
+        """Rows number `start` to `stop` in this feed's order, as `take_many` gives them, or uncopied."""
         rows = self.rows[start:stop]
         if self.ready and len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
             where = slice(int(rows[0]), int(rows[-1]) + 1)
             return self.X[where], self.y[where], self.w[where] if self.weighted else self.w
-        return self.take(rows)
+        return self.take_many(rows)
 
 
 def _weights(sample_weight: Array | None, n: int) -> Array | None:

@@ -101,7 +101,7 @@ def outputs(network: Network, feed: Feed) -> Array:
     Z = np.empty((len(feed), network.n_outputs), network.dtype)
 
     def fill(network: Network, stretch: slice) -> None:
-        for rows in network.chunks(stretch):
+        for rows in network.chunks(stretch, feed.times):
             X, _, _ = feed.stretch(rows.start, rows.stop)
             Z[rows] = network.forward(X)
 
@@ -116,7 +116,7 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
 
     def look(network: Network, stretch: slice) -> list[float]:
         sums = [0.0] * (1 + len(metrics))
-        for rows in network.chunks(stretch):
+        for rows in network.chunks(stretch, feed.times):
             X, y, w = feed.stretch(rows.start, rows.stop)
             Z = network.forward(X)
             found = [value / len(feed) for value in metric_sums(network, Z, y, metrics)]

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.data.loops.lanes import LANES, copy_bytes, fetch_soon, look_up, make_corners, make_places
+from glassnet.data.loops.turning import look_up, make_corners, make_places
 from glassnet.kernels.jit import compiler
+from glassnet.kernels.lanes import LANES
+from glassnet.kernels.memory import copy_bytes, fetch_soon
 from glassnet.kernels.team import stretched
 
 __all__ = ["adjust", "blend", "cut", "move", "paste", "turn"]

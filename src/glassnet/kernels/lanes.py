@@ -1,0 +1,129 @@
+"""Whole numbers and floats side by side, in the vector registers of a processor, written as formulas.
+
+For the few places where Numba cannot make vectors of a loop; what they say is LLVM's own language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+__all__ = ["BYTES", "FLOATS", "HALVES", "LANES", "WORDS", "Lanes", "called", "load", "number", "steps"]
+
+LANES = 16  # as many as any processor has; LLVM divides them among the registers there are
+_I8, _I16, _I32 = (ir.IntType(bits) for bits in (8, 16, 32))
+BYTES, WORDS, FLOATS = (ir.VectorType(kind, LANES) for kind in (_I8, _I32, ir.FloatType()))
+HALVES = ir.VectorType(_I16, 2 * LANES)
+
+
+def called(builder: Any, name: str, result: Any, *kinds: Any) -> Any:
+    """One of LLVM's own functions."""
+    declare: Any = cgutils.get_or_insert_function
+    return declare(builder.module, ir.FunctionType(result, kinds), name)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Numbers side by side, with the operators of one; a single number beside them counts for each."""
+
+    builder: Any
+    value: Any
+
+    def _with(self, operation: str, other: Any) -> Lanes:
+        return Lanes(self.builder, getattr(self.builder, operation)(self.value, self.each(other)))
+
+    def each(self, other: Any) -> Any:
+        """What to put beside these: lanes, or a number in each."""
+        kind = self.value.type
+        if isinstance(other, Lanes):
+            return other.value
+        if isinstance(other, int):
+            return ir.Constant(kind, [other] * kind.count)
+        nothing = ir.Constant(kind, ir.Undefined)
+        first = self.builder.insert_element(nothing, other, _I32(0))
+        return self.builder.shuffle_vector(first, nothing, ir.Constant(WORDS, [0] * LANES))
+
+    def times_plus(self, factor: Lanes, term: Lanes) -> Lanes:
+        """self * factor + term of floats."""
+        product = self.builder.fmul(self.value, factor.value, flags=("contract",))
+        return Lanes(self.builder, self.builder.fadd(product, term.value, flags=("contract",)))
+
+    def rounded(self) -> Lanes:
+        """Floats to the nearest whole numbers."""
+        nearest = called(self.builder, f"llvm.rint.v{LANES}f32", FLOATS, FLOATS)
+        return Lanes(self.builder, self.builder.fptosi(self.builder.call(nearest, [self.value]), WORDS))
+
+    def like(self, value: float) -> Lanes:
+        """That constant in each."""
+        return Lanes(self.builder, ir.Constant(self.value.type, [value] * LANES))
+
+    def as_floats(self) -> Lanes:
+        return Lanes(self.builder, self.builder.sitofp(self.value, FLOATS))
+
+    def __add__(self, other: Any) -> Lanes:
+        return self._with("add", other)
+
+    def __sub__(self, other: Any) -> Lanes:
+        return self._with("sub", other)
+
+    def __mul__(self, other: Any) -> Lanes:
+        return self._with("mul", other)
+
+    def __and__(self, other: Any) -> Lanes:
+        return self._with("and_", other)
+
+    def __or__(self, other: Any) -> Lanes:
+        return self._with("or_", other)
+
+    def __lshift__(self, bits: int) -> Lanes:
+        return self._with("shl", bits)
+
+    def __rshift__(self, bits: int) -> Lanes:
+        return self._with("ashr", bits)
+
+    def upper_bits(self, bits: int) -> Lanes:
+        """Shifted right, the sign as well."""
+        return self._with("lshr", bits)
+
+    def larger(self, other: Any) -> Lanes:
+        other = self.each(other)
+        return Lanes(self.builder, self.builder.select(self._is(">", other), self.value, other))
+
+    def smaller(self, other: Any) -> Lanes:
+        other = self.each(other)
+        return Lanes(self.builder, self.builder.select(self._is("<", other), self.value, other))
+
+    def _is(self, relation: str, other: Any) -> Any:
+        return self.builder.icmp_signed(relation, self.value, other)
+
+    def reflected(self, most: Any) -> Lanes:
+        """Places beyond the border mirrored at the outermost pixel; farther out, the border itself."""
+        size = self.larger(number(self.builder, 0) - self)
+        return size.smaller(number(self.builder, 0) - size + most + most).larger(0)
+
+    def seen_as(self, kind: Any) -> Lanes:
+        return Lanes(self.builder, self.builder.bitcast(self.value, kind))
+
+    def store(self, address: Any) -> None:
+        self.builder.store(self.value, self.builder.inttoptr(address, self.value.type.as_pointer()), align=1)
+
+
+def number(builder: Any, number: int) -> Lanes:
+    return Lanes(builder, ir.Constant(WORDS, [number] * LANES))
+
+
+def load(builder: Any, kind: Any, address: Any) -> Lanes:
+    return Lanes(builder, builder.load(builder.inttoptr(address, kind.as_pointer()), align=1))
+
+
+@contextmanager
+def steps(builder: Any, n: Any) -> Iterator[Any]:
+    """The number of the first of each sixteen, up to n."""
+    step = n.type(LANES)
+    with cgutils.for_range(builder, builder.udiv(builder.add(n, n.type(LANES - 1)), step)) as loop:
+        yield builder.mul(loop.index, step)

@@ -1,0 +1,98 @@
+"""Products of stored bytes: as exact as those of the converted floats, and what is not finite shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glassnet import kernels
+from glassnet.kernels import reference, stored
+from glassnet.kernels.stored import StoredRows, may_stay_bytes
+
+pytestmark = pytest.mark.skipif(
+    not stored.AVAILABLE, reason="this processor cannot multiply bytes with digits (AVX-512 VNNI)"
+)
+RNG = np.random.default_rng(7)
+ONE, NONE = np.ones(1, np.float32), np.zeros(1, np.float32)
+
+
+def rows_of_bytes(n: int, K: int, B: int, scale: float = 1 / 255, shift: float = -0.4) -> StoredRows:
+    X = RNG.integers(0, 256, (n, K), dtype=np.uint8)
+    X.setflags(write=False)  # as a memory map of stored pictures is
+    return StoredRows(X, RNG.integers(0, n, B), np.float32([scale]), np.float32([shift]))
+
+
+def both(A: StoredRows, W: Any, D: Any) -> tuple[Any, Any]:
+    Z, dW = np.full((len(A), W.shape[1]), np.nan, np.float32), np.full(W.shape, np.nan, np.float32)
+    kernels.product(A, W, Z)
+    kernels.product(A.T, D, dW)
+    return Z, dW
+
+
+@pytest.mark.parametrize("shift", [0.0, -0.4])
+@pytest.mark.parametrize("N", [1, 2, 10, 16, 33, 64])
+@pytest.mark.parametrize(("K", "B"), [(64, 8), (65, 9), (67, 3), (128, 1), (191, 30), (784, 341)])
+def test_as_exact_as_the_product_of_floats(K: int, B: int, N: int, shift: float) -> None:
+    A = rows_of_bytes(100, K, B, shift=shift)
+    W = (RNG.normal(size=(K, N)) * np.geomspace(1e-3, 10, N)).astype(np.float32)
+    D = (RNG.normal(size=(B, N)) * RNG.exponential(size=(B, 1))).astype(np.float32)
+    exact = A.X[A.rows] * np.float64(A.scale) + np.float64(A.shift)
+    for got, M, L in zip(both(A, W, D), (W, D), (exact, exact.T), strict=True):
+        expected, definition = L @ M.astype(np.float64), np.empty_like(got)
+        reference.product(L.astype(np.float32), M, definition)
+        largest = (A.X.max() * A.scale - A.shift) * len(M) * np.abs(M).max(axis=0)  # of each column's sums
+        assert (np.abs(got - expected) <= 2.0**-22 * largest).all()
+        np.testing.assert_allclose(got, definition, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_whole_numbers_come_out_exactly() -> None:
+    A = rows_of_bytes(40, 100, 40, scale=1, shift=0)
+    W = RNG.integers(-100, 101, (100, 5)).astype(np.float32)
+    W[0], W[1] = 127, -127
+    D = RNG.integers(-100, 101, (40, 5)).astype(np.float32)
+    D[0], D[1] = 127, -127
+    Z, dW = both(A, W, D)
+    X = A.X[A.rows].astype(np.int64)
+    np.testing.assert_array_equal(Z, X @ W.astype(np.int64))
+    np.testing.assert_array_equal(dW, X.T @ D.astype(np.int64))
+
+
+def test_the_largest_sums_fit() -> None:
+    X = np.full((2, 65_536), 255, np.uint8)
+    W = np.full((65_536, 1), -1, np.float32)
+    Z = np.empty((2, 1), np.float32)
+    kernels.product(StoredRows(X, np.arange(2), ONE, NONE), W, Z)
+    np.testing.assert_allclose(Z, -255 * 65_536, rtol=1e-6)
+    with pytest.raises(ValueError, match="at most 65536 terms"):
+        StoredRows(X, np.zeros(65_537, np.int64), ONE, NONE)
+
+
+@pytest.mark.parametrize("N", [1, 3])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_shows_and_stays_in_its_column(bad: float, N: int) -> None:
+    A = rows_of_bytes(20, 70, 20)
+    W, D = np.ones((70, N), np.float32), np.ones((20, N), np.float32)
+    W[5, 0] = D[5, 0] = bad
+    for got in both(A, W, D):
+        assert np.isnan(got[:, 0]).all()
+        assert np.isfinite(got[:, 1:]).all()
+
+
+def test_zeros_and_the_smallest_numbers_give_zero() -> None:
+    A = rows_of_bytes(20, 70, 20, shift=0)
+    for small in (0.0, 1e-45, 1e-38):
+        Z, dW = both(A, np.full((70, 2), small, np.float32), np.full((20, 2), small, np.float32))
+        assert np.abs(Z).max() <= 70 * small
+        assert np.abs(dW).max() <= 20 * small
+
+
+def test_what_may_stay_bytes() -> None:
+    X = RNG.integers(0, 256, (10, 100), dtype=np.uint8)
+    assert may_stay_bytes(X, ONE, NONE, 64)
+    assert not may_stay_bytes(X.astype(np.float32), ONE, NONE, 64)
+    assert not may_stay_bytes(X[:, ::2], ONE, NONE, 64)
+    assert not may_stay_bytes(X, np.ones(100, np.float32), NONE, 64)
+    assert not may_stay_bytes(X, ONE, NONE, 10_000)
+    assert not may_stay_bytes(X[:, :40].copy(), ONE, NONE, 64)
