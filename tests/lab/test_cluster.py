@@ -9,11 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from glassnet.errors import InputError
+from glassnet.lab import execute
 from glassnet.lab.compare import run_experiment
 from glassnet.lab.plan import parse_experiment
 from glassnet.lab.store import RunStore
@@ -79,6 +82,36 @@ def test_a_killed_worker_loses_nothing(cluster, plan_text, runs, tmp_path) -> No
         a.scores.tolist() for a in alone.families[0].arms
     ]
     assert outcome.verdicts == alone.verdicts
+
+
+def lossy(times: int) -> Any:
+    """Stands for a cluster whose worker dies, `times` times, after two answers, the second one on its way."""
+    real, left = execute._answers, [times]
+
+    def answers(*args: Any) -> Iterator[Any]:
+        for n, answer in enumerate(real(*args)):
+            if n == 1 and left[0]:
+                left[0] -= 1
+                raise CancelledError("already forgotten")
+            yield answer
+
+    return answers
+
+
+def test_what_a_cluster_lost_is_asked_for_again(small, runs, tmp_path, monkeypatch) -> None:
+    alone = run_experiment(small, runs=tmp_path / "alone", jobs=1)
+    monkeypatch.setattr(execute, "_answers", lossy(3))
+    outcome = run_experiment(small, runs=runs, jobs=1)
+    assert outcome.missing == 0
+    assert outcome.verdicts == alone.verdicts
+    assert sorted(RunStore(runs).keys()) == sorted(RunStore(tmp_path / "alone").keys())
+
+
+def test_a_cluster_that_keeps_losing_workers_is_given_up(small, runs, monkeypatch) -> None:
+    monkeypatch.setattr(execute, "_answers", lossy(99))
+    with pytest.raises(InputError, match="lost workers 6 times: finished runs are safe"):
+        run_experiment(small, runs=runs, jobs=1)
+    assert RunStore(runs).keys()
 
 
 def test_no_scheduler_at_that_address_is_said_in_one_line(small, runs) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from glassnet.lab.store import Result, RunStore
 from glassnet.progress import Progress
 
 __all__ = ["cores", "execute"]
+
+_MOST_LOST = 5  # workers that may die at the worst moment before a cluster counts as unusable
 
 
 def cores() -> int:
@@ -72,7 +75,7 @@ def execute(
         progress.advance(len(found), tally.note())
     try:
         elsewhere: list[RunSpec] = []
-        for spec, answer in _answers(list(todo.values()), dataset, store, jobs, cluster, deadline):
+        for spec, answer in _all_answers(list(todo.values()), dataset, store, jobs, cluster, deadline):
             if answer is None:
                 elsewhere.append(spec)
                 continue
@@ -88,6 +91,26 @@ def execute(
     finally:
         progress.end()
     return [found.get(key) for key in keys]
+
+
+def _all_answers(
+    specs: list[RunSpec], dataset: Dataset, store: RunStore, jobs: int | None, cluster: str | None,
+    deadline: float,
+) -> Iterator[tuple[RunSpec, Result | None]]:  # fmt: skip
+    """As `_answers`; what a cluster lost is asked for again, and found in the store if it was done."""
+    left = {spec.key(dataset.fingerprint): spec for spec in specs}
+    for lost in range(_MOST_LOST + 1):
+        try:
+            for spec, answer in _answers(list(left.values()), dataset, store, jobs, cluster, deadline):
+                del left[spec.key(dataset.fingerprint)]
+                yield spec, answer
+            return
+        except CancelledError:  # a worker died when its answer was on its way, and the scheduler forgot it
+            if lost == _MOST_LOST:
+                raise InputError(
+                    f"the cluster lost workers {lost + 1} times: finished runs are safe; start again when it "
+                    "has become reliable"
+                ) from None
 
 
 def _answers(
