@@ -8,7 +8,7 @@ sums are exact; what is lost is below 2^-24 of each column's largest number, as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,12 +60,14 @@ class StoredRows:
     Parameters
     ----------
     X : (n, K) uint8; rows : (B,) row numbers, at most 65,536; scale, shift : (1,) float32
+    kept : where the digits of W are kept, for all the rows that share it: W must not change meanwhile
     """
 
     X: Array
     rows: Array
     scale: Array
     shift: Array
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if max(len(self.rows), self.X.shape[1]) > _LONGEST:
@@ -80,7 +82,9 @@ class StoredRows:
 
     def times(self, W: Array, out: Array) -> None:
         """out (B, N) = these @ W (K, N), both float32 with rows without gaps."""
-        _product(self.X, self.rows, self.scale, self.shift, W, out)
+        if "digits" not in self.kept:
+            self.kept["digits"] = _prepared(W, self.scale, self.shift)
+        _product(self.X, self.rows, *self.kept["digits"], out)
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,7 @@ def _prepared(M: Array, scale: Array, shift: Array) -> tuple[Array, Array, Array
 
 
 @jit
-def _product(X: Array, rows: Array, scale: Array, shift: Array, W: Array, out: Array) -> None:
-    digits, factor, offset = _prepared(W, scale, shift)
+def _product(X: Array, rows: Array, digits: Array, factor: Array, offset: Array, out: Array) -> None:
     if out.shape[1] == 1:
         _rows_by_one_column(X, rows, digits, factor[0], offset[0], out)
     else:
@@ -158,21 +161,22 @@ def _product(X: Array, rows: Array, scale: Array, shift: Array, W: Array, out: A
 
 @jit
 def _copy_rows(X: Array, rows: Array, first: int, A: Array) -> None:
-    """As many rows as A holds, from number `first` on; those after them are fetched meanwhile."""
+    """As many rows as A holds, from number `first` on."""
     K = X.shape[1]
     for r in range(min(len(A), len(rows) - first)):
         copy_bytes(A.ctypes.data + r * A.strides[0], X.ctypes.data + rows[first + r] * X.strides[0], K)
-        if first + len(A) + r < len(rows):
-            fetch_soon(X.ctypes.data + rows[first + len(A) + r] * X.strides[0], K)
 
 
 @jit
 def _rows_by_columns(X: Array, rows: Array, digits: Array, factor: Array, offset: Array, out: Array) -> None:
     K, B = X.shape[1], len(out)
     A, corner = np.zeros((TALL, _up_to(K, 64)), np.uint8), np.empty((TALL, LANES), np.float32)
+    piece = K // len(digits) + 1
     for first in range(0, B, TALL):
         _copy_rows(X, rows, first, A)
         for block in range(len(digits)):
+            for r in range(first + TALL, min(first + 2 * TALL, B)):
+                fetch_soon(X.ctypes.data + rows[r] * X.strides[0] + block * piece, piece)
             _tile(A, 0, A.strides[0], GROUP, _up_to(K, GROUP) // GROUP, digits, block, factor, offset,
                   out, first, min(TALL, B - first), corner)  # fmt: skip
 

@@ -19,7 +19,7 @@ from glassnet.nn.network import Network
 __all__ = ["AffineScaling", "Augment", "Feed"]
 
 Array = npt.NDArray[Any]
-_BYTES_AT_A_TIME = 4  # in the memory of one float32
+_BYTES_AT_A_TIME = 2  # in the memory of one float32, with room for what they are multiplied with
 _COMPILED_FOR = "?bhilqBHILQfd"  # type codes that the compiled kernels read; others are converted batch-wise
 #: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead, perhaps mixed; one with
 #: a method of_rows(X, row numbers, generator) for the same is spared a copy
@@ -121,11 +121,16 @@ class Feed:
         """Sum of the weights of these rows."""
         return float(self.w[rows].sum()) if self.weighted else float(len(rows))
 
-    def take_many(self, rows: Array, rng: np.random.Generator | None = None) -> tuple[Any, Array, Array]:
-        """As `take`, for the network alone: X may be `StoredRows`, which are faster where there are many."""
+    def take_many(
+        self, rows: Array, rng: np.random.Generator | None = None, kept: dict[str, Any] | None = None
+    ) -> tuple[Any, Array, Array]:
+        """As `take`, for the network alone: X may be `StoredRows`, which are faster where there are many.
+
+        `kept` : the same for all rows of which the network is shown one stretch after the other, unchanged.
+        """
         if not self.stays_bytes:
             return self.take(rows, rng)
-        X = kernels.StoredRows(self.X, rows, self.scale, self.shift)
+        X = kernels.StoredRows(self.X, rows, self.scale, self.shift, {} if kept is None else kept)
         return X, self.y[rows], self.w[rows] if self.weighted else self.w
 
     def take(self, rows: Array, rng: np.random.Generator | None = None) -> tuple[Array, Array, Array]:
@@ -174,13 +179,13 @@ class Feed:
         kernels.mixed_codes(y, mixed.partner, share, shares)
         return shares, weight
 
-    def stretch(self, start: int, stop: int) -> tuple[Any, Array, Array]:
+    def stretch(self, start: int, stop: int, kept: dict[str, Any] | None = None) -> tuple[Any, Array, Array]:
         """Rows number `start` to `stop` in this feed's order, as `take_many` gives them, or uncopied."""
         rows = self.rows[start:stop]
         if self.ready and len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
             where = slice(int(rows[0]), int(rows[-1]) + 1)
             return self.X[where], self.y[where], self.w[where] if self.weighted else self.w
-        return self.take_many(rows)
+        return self.take_many(rows, kept=kept)
 
 
 def _weights(sample_weight: Array | None, n: int) -> Array | None:

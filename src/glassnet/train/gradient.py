@@ -32,22 +32,22 @@ def batch_gradient(
     scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
 
     in_parts = goes_in_parts(network, len(rows))
-    take = train.take_many if in_parts else train.take
 
-    def learn(network: Network, part: slice) -> tuple[float, list[float]]:
-        X, y, w = take(rows[part], draw)
+    def learn(network: Network, part: slice, kept: dict[str, Any]) -> tuple[float, list[float]]:
+        X, y, w = train.take_many(rows[part], draw, kept) if in_parts else train.take(rows[part], draw)
         loss = network.gradient(X, y, w, scale)
         if not math.isfinite(loss):  # the network's memory still shows where
             return loss, []
         return loss, metric_sums(network, network.outputs, y, metrics)
 
     if not in_parts:
-        return learn(network, slice(0, len(rows)))
+        return learn(network, slice(0, len(rows)), {})
 
     def learn_in_parts(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
         loss, sums, total = 0.0, [0.0] * len(metrics), np.zeros_like(network.grad)
+        kept: dict[str, Any] = {}
         for part in network.chunks(stretch, train.times):
-            value, found = learn(network, part)
+            value, found = learn(network, part, kept)
             loss += value
             if not math.isfinite(loss):
                 break

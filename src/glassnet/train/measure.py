@@ -101,8 +101,9 @@ def outputs(network: Network, feed: Feed) -> Array:
     Z = np.empty((len(feed), network.n_outputs), network.dtype)
 
     def fill(network: Network, stretch: slice) -> None:
+        kept: dict[str, Any] = {}
         for rows in network.chunks(stretch, feed.times):
-            X, _, _ = feed.stretch(rows.start, rows.stop)
+            X, _, _ = feed.stretch(rows.start, rows.stop, kept)
             Z[rows] = network.forward(X)
 
     over_rows(network, len(feed), fill)
@@ -115,9 +116,9 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
     total = feed.total_weight(feed.rows)
 
     def look(network: Network, stretch: slice) -> list[float]:
-        sums = [0.0] * (1 + len(metrics))
+        sums, kept = [0.0] * (1 + len(metrics)), dict[str, Any]()
         for rows in network.chunks(stretch, feed.times):
-            X, y, w = feed.stretch(rows.start, rows.stop)
+            X, y, w = feed.stretch(rows.start, rows.stop, kept)
             Z = network.forward(X)
             found = [value / len(feed) for value in metric_sums(network, Z, y, metrics)]
             loss = network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here
