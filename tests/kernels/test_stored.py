@@ -43,7 +43,9 @@ def test_as_exact_as_the_product_of_floats(K: int, B: int, N: int, shift: float)
         expected, definition = L @ M.astype(np.float64), np.empty_like(got)
         reference.product(L.astype(np.float32), M, definition)
         largest = (A.X.max() * A.scale - A.shift) * len(M) * np.abs(M).max(axis=0)  # of each column's sums
-        assert (np.abs(got - expected) <= 2.0**-22 * largest).all()
+        assert (
+            np.abs(got - expected) <= 2.0**-21 * largest
+        ).all()  # five roundings of float32, where there is one term
         np.testing.assert_allclose(got, definition, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
