@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
-from glassnet import kernels
+from glassnet.kernels import compiled as kernels
 from glassnet.kernels import reference, stored
 from glassnet.kernels.stored import StoredRows, may_stay_bytes
 
@@ -53,16 +56,53 @@ def test_as_exact_as_the_product_of_floats(K: int, B: int, N: int, shift: float)
         assert (np.abs(got - definition) <= 2.0**-18 * largest).all()  # whose sums are less exact
 
 
-def test_whole_numbers_come_out_exactly() -> None:
-    A = rows_of_bytes(40, 100, 40, scale=1, shift=0)
-    W = RNG.integers(-100, 101, (100, 5)).astype(np.float32)
-    W[0], W[1] = 127, -127
-    D = RNG.integers(-100, 101, (40, 5)).astype(np.float32)
-    D[0], D[1] = 127, -127
-    Z, dW = both(A, W, D)
-    X = A.X[A.rows].astype(np.int64)
-    np.testing.assert_array_equal(Z, X @ W.astype(np.int64))
-    np.testing.assert_array_equal(dW, X.T @ D.astype(np.int64))
+def test_whole_numbers_of_24_bits_come_out_exactly() -> None:
+    A = rows_of_bytes(1, 64, 1, scale=1, shift=0)
+    largest = stored._LARGEST  # is written as itself, and so is every whole number below
+    A.X.setflags(write=True)
+    A.X[...] = 0
+    A.X[0, 7] = 1
+    numbers = np.append(RNG.integers(-largest, largest + 1, 199), largest)
+    for W in (numbers[:, None], np.tile(numbers[:, None], 20)):
+        for number in (1, -1, 127, 128, -128, 32_767, 32_768, -32_769, *numbers[:20]):
+            column = np.zeros((64, W.shape[1]), np.float32)
+            column[7], column[8] = number, largest
+            D = np.zeros((1, W.shape[1]), np.float32)
+            D[0] = largest
+            Z, dW = both(A, column, D)
+            assert (number == Z).all()
+            assert (dW[7] == largest).all()
+
+
+def test_what_a_layer_hands_back_may_be_of_another_kind() -> None:
+    A = rows_of_bytes(40, 100, 8)
+    W, D = RNG.normal(size=(100, 16)), RNG.normal(size=(8, 16))
+    expected = both(A, W.astype(np.float32), D.astype(np.float32))
+    kinds = (np.asfortranarray(W), np.asfortranarray(D)), (np.asfortranarray(W, np.float32), D[::1])
+    for w, d in kinds:
+        for got, wanted in zip(both(A, w, d), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_digits_are_kept_only_where_that_is_asked_for() -> None:
+    A = rows_of_bytes(40, 100, 8)
+    W, first, second = np.ones((100, 2), np.float32), *np.empty((2, 8, 2), np.float32)
+    for kept, factor in ((None, 2), ({}, 1)):
+        rows = StoredRows(A.X, A.rows, A.scale, A.shift, kept)
+        W[...] = 1
+        kernels.product(rows, W, first)
+        W *= 2
+        kernels.product(rows, W, second)
+        np.testing.assert_allclose(second, factor * first, rtol=1e-6)
+
+
+def test_numba_told_to_compile_for_less_gets_floats() -> None:
+    code = "from glassnet.kernels import stored; print(stored.AVAILABLE)"
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"NUMBA_CPU_NAME": "generic"}, capture_output=True,
+        text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.strip() == "False"
 
 
 def test_the_largest_sums_fit() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from glassnet.data.augment import Augmenter, Mixed, Mixer
 from glassnet.data.dataset import ImageShape
+from glassnet.errors import InputError
 from glassnet.nn import Dense, Network
 from glassnet.nn.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy, Squared
 from glassnet.seeds import stream
@@ -126,6 +127,14 @@ def test_a_network_learns_from_mixed_images(settings: dict[str, float]) -> None:
 
 class _Unit:
     scale, shift = np.array(1 / 255), np.array(0.0)
+
+
+@pytest.mark.parametrize("partner", [np.full(N, N), np.full(N, -1), np.arange(N - 1)])
+def test_a_mixed_batch_with_partners_that_are_none_is_refused(partner: Any) -> None:
+    network = Network([Dense(3)], 16)
+    feed = Feed(network, X, CLASSES, augment=lambda batch, rng: Mixed(batch, LAM, partner))
+    with pytest.raises(InputError, match="partner"):
+        feed.take(ROWS, stream(0, "augment"))
 
 
 def test_a_feed_can_be_copied_after_use() -> None:

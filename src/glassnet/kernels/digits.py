@@ -13,7 +13,17 @@ from numba import types
 from numba.core import cgutils
 
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import BYTES, FLOATS, WORDS, Lanes, called, load, number, steps
+from glassnet.kernels.lanes import (
+    FLOATS,
+    WORDS,
+    Lanes,
+    called,
+    load,
+    load_bytes,
+    number,
+    side_by_side,
+    steps,
+)
 
 __all__ = [
     "DIGITS", "GROUP", "STRIP", "TALL", "sums_of_columns", "sums_of_rows", "tile_of_digits", "to_digits",
@@ -44,12 +54,6 @@ def _value(builder: Any, sums: list[Any]) -> Lanes:
     low, middle, high = (Lanes(builder, builder.load(total)).as_floats() for total in sums)
     base = low.like(256.0)
     return high.times_plus(base, middle).times_plus(base, low)
-
-
-def _side_by_side(builder: Any, rows: list[Any]) -> Lanes:
-    """Sixteen bytes of each of four rows: those of a column in one word."""
-    w, x, y, z = (Lanes(builder, builder.zext(load(builder, BYTES, row).value, WORDS)) for row in rows)
-    return (w | x << 8) | (y << 16 | z << 24)
 
 
 @intrinsic
@@ -102,8 +106,7 @@ def to_digits(_context: Any, source: Any, row: Any, n_groups: Any, factor: Any, 
             for d in range(DIGITS):
                 digit = [(value << 24) >> 24 for value in left]  # the lowest eight bits, with their sign
                 left = [(value - low) >> 8 for value, low in zip(left, digit, strict=True)]
-                w, x, y, z = (value & 255 for value in digit)
-                ((w | x << 8) | (y << 16 | z << 24)).store(builder.add(to, row.type(64 * d)))
+                side_by_side(*(value & 255 for value in digit)).store(builder.add(to, row.type(64 * d)))
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 5), generate
@@ -116,7 +119,7 @@ def turn_four(_context: Any, a: Any, b: Any, c: Any, d: Any, out: Any) -> Any:
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         *rows, out = args
         with steps(builder, out.type(STRIP)) as k:
-            words = _side_by_side(builder, [builder.add(row, k) for row in rows])
+            words = side_by_side(*(load_bytes(builder, builder.add(row, k)) for row in rows))
             words.store(builder.add(out, builder.mul(k, k.type(4))))
         return context.get_dummy_value()
 
@@ -180,7 +183,8 @@ def sums_of_columns(
                 )
                 digits.append(number(builder, 0).each(load(builder, word, at).value))
             for piece, totals in enumerate(sums):
-                stored = _side_by_side(builder, [builder.add(row, where.type(16 * piece)) for row in rows])
+                here = (builder.add(row, where.type(16 * piece)) for row in rows)
+                stored = side_by_side(*(load_bytes(builder, at) for at in here))
                 for digit, total in zip(digits, totals, strict=True):
                     _add_products(builder, total, stored.value, digit)
         for piece, totals in enumerate(sums):

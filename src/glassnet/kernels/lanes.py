@@ -13,9 +13,22 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-__all__ = ["BYTES", "FLOATS", "HALVES", "LANES", "WORDS", "Lanes", "called", "load", "number", "steps"]
+__all__ = [
+    "BYTES",
+    "FLOATS",
+    "HALVES",
+    "LANES",
+    "WORDS",
+    "Lanes",
+    "called",
+    "load",
+    "load_bytes",
+    "number",
+    "side_by_side",
+    "steps",
+]
 
-LANES = 16  # as many as any processor has; LLVM divides them among the registers there are
+LANES = 16  # of 32 bits fill the widest registers of x86; LLVM divides them among smaller ones
 _I8, _I16, _I32 = (ir.IntType(bits) for bits in (8, 16, 32))
 BYTES, WORDS, FLOATS = (ir.VectorType(kind, LANES) for kind in (_I8, _I32, ir.FloatType()))
 HALVES = ir.VectorType(_I16, 2 * LANES)
@@ -101,11 +114,6 @@ class Lanes:
     def _is(self, relation: str, other: Any) -> Any:
         return self.builder.icmp_signed(relation, self.value, other)
 
-    def reflected(self, most: Any) -> Lanes:
-        """Places beyond the border mirrored at the outermost pixel; farther out, the border itself."""
-        size = self.larger(number(self.builder, 0) - self)
-        return size.smaller(number(self.builder, 0) - size + most + most).larger(0)
-
     def seen_as(self, kind: Any) -> Lanes:
         return Lanes(self.builder, self.builder.bitcast(self.value, kind))
 
@@ -119,6 +127,16 @@ def number(builder: Any, number: int) -> Lanes:
 
 def load(builder: Any, kind: Any, address: Any) -> Lanes:
     return Lanes(builder, builder.load(builder.inttoptr(address, kind.as_pointer()), align=1))
+
+
+def side_by_side(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> Lanes:
+    """Numbers from 0 to 255 as the four bytes of a word, the first one lowest."""
+    return (a | b << 8) | (c << 16 | d << 24)
+
+
+def load_bytes(builder: Any, address: Any) -> Lanes:
+    """Sixteen bytes, each in a word of its own."""
+    return Lanes(builder, builder.zext(load(builder, BYTES, address).value, WORDS))
 
 
 @contextmanager

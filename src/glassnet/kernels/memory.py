@@ -42,7 +42,9 @@ def fetch_soon(_context: Any, address: Any, n: Any) -> Any:
         address, n = args
         fetch = called(builder, "llvm.prefetch.p0", ir.VoidType(), ir.PointerType(), _I32, _I32, _I32)
         to_read, closest, data = _I32(0), _I32(3), _I32(1)
-        with cgutils.for_range(builder, builder.udiv(n, n.type(_LINE))) as loop:
+        with cgutils.for_range(
+            builder, builder.udiv(builder.add(n, n.type(_LINE - 1)), n.type(_LINE))
+        ) as loop:
             line = builder.add(address, builder.mul(loop.index, n.type(_LINE)))
             builder.call(fetch, [builder.inttoptr(line, ir.PointerType()), to_read, closest, data])
         return context.get_dummy_value()

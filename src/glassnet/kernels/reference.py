@@ -97,6 +97,10 @@ def hits(Z: Array, y: Array) -> int:
 
 def mixed_codes(y: Array, partner: Array, share: Array, out: Array) -> None:
     """Shares (B, C) of the classes: `share` (B,) of row i's class y (B,), the rest of its partner's class."""
+    if len(partner) != len(y) or len(share) != len(y):
+        raise IndexError("there must be a partner and a share for each row")
+    if ((partner < 0) | (partner >= len(y))).any():
+        raise IndexError("a partner is none of the rows")
     rows = np.arange(len(y))
     out[...] = 0
     out[rows, y] = share

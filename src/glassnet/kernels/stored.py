@@ -3,17 +3,20 @@
 A byte need not become a float to be multiplied. The floats are written as whole numbers of 24 bits (to the
 largest of their column), these as three digits of 8 bits with sign, and the processor multiplies bytes with
 digits and adds up four products at once (AVX-512 VNNI: 128 multiplications in the time of 32 of floats). The
-sums are exact; what is lost is below 2^-24 of each column's largest number, as in any float32.
+sums of the digits are exact; what is lost is 2^-24 of each column's largest number, and a few roundings where
+the three sums become one float. Sums of floats lose as much, or more.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import config
 
+from glassnet.kernels import team
 from glassnet.kernels.digits import (
     DIGITS,
     GROUP,
@@ -33,7 +36,9 @@ from glassnet.kernels.tile import FEATURES
 __all__ = ["AVAILABLE", "StoredColumns", "StoredRows", "may_stay_bytes"]
 
 Array = npt.NDArray[Any]
-AVAILABLE = bool(FEATURES.get("avx512vnni"))
+_settings: Any = config  # Numba may be told to compile for less than this processor
+_OTHER_TARGET = _settings.CPU_NAME or _settings.CPU_FEATURES is not None or not _settings.ENABLE_AVX
+AVAILABLE = bool(FEATURES.get("avx512vnni")) and not _OTHER_TARGET
 _LEAST = 64  # columns below which it does not pay
 _LONGEST = 65_536  # terms of a sum: 255 * 128 * 65,536 is below 2^31
 _IN_CACHE = 2**19  # floats whose digits stay in the second-level cache
@@ -43,8 +48,10 @@ _TINY = np.float32(1e-30)  # a column of smaller numbers is one of zeros: 8,323,
 
 def may_stay_bytes(X: Array, scale: Array, shift: Array, n_outputs: int) -> bool:
     """Whether rows of X may stay bytes on their way into a float32 layer with so many outputs."""
+    members = team.current()
     return (
         AVAILABLE
+        and (members is None or members.size == 1)  # a team's members share out products of floats
         and X.dtype == np.uint8
         and X.flags.c_contiguous
         and len(scale) == len(shift) == 1
@@ -60,14 +67,14 @@ class StoredRows:
     Parameters
     ----------
     X : (n, K) uint8; rows : (B,) row numbers, at most 65,536; scale, shift : (1,) float32
-    kept : where the digits of W are kept, for all the rows that share it: W must not change meanwhile
+    kept : a dict in which the digits of W are kept for all the rows that share it, while W does not change
     """
 
     X: Array
     rows: Array
     scale: Array
     shift: Array
-    kept: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if max(len(self.rows), self.X.shape[1]) > _LONGEST:
@@ -81,10 +88,11 @@ class StoredRows:
         return StoredColumns(self)
 
     def times(self, W: Array, out: Array) -> None:
-        """out (B, N) = these @ W (K, N), both float32 with rows without gaps."""
-        if "digits" not in self.kept:
-            self.kept["digits"] = _prepared(W, self.scale, self.shift)
-        _product(self.X, self.rows, *self.kept["digits"], out)
+        """out (B, N) = these @ W (K, N); out is float32, its rows without gaps."""
+        kept = {} if self.kept is None else self.kept
+        if "digits" not in kept:
+            kept["digits"] = _prepared(np.ascontiguousarray(W, np.float32), self.scale, self.shift)
+        _product(self.X, self.rows, *kept["digits"], out)
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,8 @@ class StoredColumns:
     T: StoredRows
 
     def times(self, D: Array, out: Array) -> None:
-        """out (K, N) = these @ D (B, N), both float32 with rows without gaps."""
+        """out (K, N) = these @ D (B, N); out is float32, its rows without gaps."""
+        D = np.ascontiguousarray(D, np.float32)  # somebody's layer may hand back another kind
         _product_transposed(self.T.X, self.T.rows, self.T.scale, self.T.shift, D, out)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.blas import blas_threads
-from glassnet.kernels.processors import move_to_processor
+from glassnet.kernels.processors import leave_processor, processor
 
 if TYPE_CHECKING:
     from glassnet.nn.network import Network
@@ -61,8 +61,11 @@ class Crew:
         found: list[T | None] = [None] * len(stretches)
         left = iter(range(len(stretches)))  # whoever is ready takes the next: processors are not equally fast
 
+        here = processor()
+
         def help_out(place: int) -> None:
-            move_to_processor(place)  # a thread that wakes up is often put where the one runs that woke it
+            if place:
+                leave_processor(here, place)
             for i in left:
                 found[i] = work(self.networks[place], stretches[i])
 

@@ -97,11 +97,7 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Scratch memory and views are not part of what a layer is (pickling, copying)."""
-        return {
-            k: v
-            for k, v in self.__dict__.items()
-            if not isinstance(v, np.ndarray) and k not in ("_full", "X")
-        }
+        return {k: v for k, v in self.__dict__.items() if not isinstance(v, np.ndarray) and k != "_full"}
 
 
 class Dense(Layer):
@@ -149,6 +145,10 @@ class Dense(Layer):
         self.init = self.usual_init if init is None else init
         initializer(self.init)  # an unknown name is an error here, not at the first use
         self.bias_init, self.ntk, self.weight_lr, self.bias_lr = bias_init, ntk, weight_lr, bias_lr
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nor are the last rows, which may be stored bytes that are no array."""
+        return {k: v for k, v in super().__getstate__().items() if k != "X"}
 
     def build(self, n_in: int) -> int:
         self.n_in, self.n_out = n_in, self.units

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from glassnet.nn.network import Network
 __all__ = ["AffineScaling", "Augment", "Feed"]
 
 Array = npt.NDArray[Any]
-_BYTES_AT_A_TIME = 2  # in the memory of one float32, with room for what they are multiplied with
+_MORE_BYTES = 2  # times as many rows as of floats: four would leave no room for what they are multiplied with
 _COMPILED_FOR = "?bhilqBHILQfd"  # type codes that the compiled kernels read; others are converted batch-wise
 #: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead, perhaps mixed; one with
 #: a method of_rows(X, row numbers, generator) for the same is spared a copy
@@ -66,7 +66,7 @@ class Feed:
         y = np.asarray(y)
         if y.ndim == 0 or len(y) != self.X.shape[0]:
             raise InputError(f"X has {self.X.shape[0]} rows but y has shape {y.shape}")
-        self.rows = _row_numbers(rows, len(y))
+        self.rows = row_numbers(rows, len(y))
         refuse_not_finite("y", y.reshape(len(y), -1))
         refuse_not_finite("X", self.X)
         self.y = network.loss.targets(y, network.n_outputs, network.dtype)
@@ -84,20 +84,16 @@ class Feed:
         self.indirect = self.sparse or odd
         self.ready = scaling is None and augment is None and not self.sparse and self.X.dtype == network.dtype
         self.dtype, self.made_for = network.dtype, _form(network)
-        first = network.layers[0]  # takes stored bytes as they are if it is just a product
-        self.stays_bytes = (
-            type(first) is Dense
-            and augment is None
-            and network.dtype == np.float32
-            and not self.sparse
-            and kernels.may_stay_bytes(self.X, self.scale, self.shift, first.units)
-        )
-        self.times = _BYTES_AT_A_TIME if self.stays_bytes else 1  # as many rows for a piece's memory
         self.n_inputs, self.n_outputs = network.n_inputs, network.n_outputs
         self._memory = threading.local()  # rows of several batches are converted at once
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def n_rows(self) -> int:
+        """Stored rows, whether they take part or not."""
+        return len(self.y)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_memory"}
@@ -121,16 +117,31 @@ class Feed:
         """Sum of the weights of these rows."""
         return float(self.w[rows].sum()) if self.weighted else float(len(rows))
 
-    def take_many(
-        self, rows: Array, rng: np.random.Generator | None = None, kept: dict[str, Any] | None = None
-    ) -> tuple[Any, Array, Array]:
-        """As `take`, for the network alone: X may be `StoredRows`, which are faster where there are many.
+    def stays_bytes(self, network: Network) -> bool:
+        """Whether this network can multiply the stored bytes as they are: its first layer is a product."""
+        first = network.layers[0]
+        return (
+            type(first) is Dense
+            and self.augment is None
+            and self.dtype == np.float32
+            and not self.sparse
+            and kernels.may_stay_bytes(self.X, self.scale, self.shift, first.units)
+        )
 
-        `kept` : the same for all rows of which the network is shown one stretch after the other, unchanged.
+    def pieces(self, network: Network, rows: slice) -> Iterator[slice]:
+        """Rows cut into pieces for `take_many`, which stay in the cache from forward to backward."""
+        return network.chunks(rows, _MORE_BYTES if self.stays_bytes(network) else 1)
+
+    def take_many(
+        self, network: Network, rows: Array, kept: dict[str, Any], rng: np.random.Generator | None = None
+    ) -> tuple[Any, Array, Array]:
+        """As `take`, for this network alone: X may be `StoredRows`, which are faster where there are many.
+
+        `kept` : the same dict for all the rows that the network is shown while its parameters do not change.
         """
-        if not self.stays_bytes:
+        if not self.stays_bytes(network):
             return self.take(rows, rng)
-        X = kernels.StoredRows(self.X, rows, self.scale, self.shift, {} if kept is None else kept)
+        X = kernels.StoredRows(self.X, rows, self.scale, self.shift, kept)
         return X, self.y[rows], self.w[rows] if self.weighted else self.w
 
     def take(self, rows: Array, rng: np.random.Generator | None = None) -> tuple[Array, Array, Array]:
@@ -176,16 +187,19 @@ class Feed:
         if y.ndim == 2:
             return share[:, None] * y + (1 - share)[:, None] * y[mixed.partner], weight
         shares = np.empty((len(y), self.n_outputs), self.dtype)  # (B, C)
-        kernels.mixed_codes(y, mixed.partner, share, shares)
+        try:
+            kernels.mixed_codes(y, mixed.partner, share, shares)
+        except IndexError as error:
+            raise InputError(f"augment must mix rows of the batch: {error}") from None
         return shares, weight
 
-    def stretch(self, start: int, stop: int, kept: dict[str, Any] | None = None) -> tuple[Any, Array, Array]:
-        """Rows number `start` to `stop` in this feed's order, as `take_many` gives them, or uncopied."""
-        rows = self.rows[start:stop]
+    def stretch(self, network: Network, where: slice, kept: dict[str, Any]) -> tuple[Any, Array, Array]:
+        """These rows in this feed's own order, as `take_many` gives them, or not even copied."""
+        rows = self.rows[where]
         if self.ready and len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-            where = slice(int(rows[0]), int(rows[-1]) + 1)
-            return self.X[where], self.y[where], self.w[where] if self.weighted else self.w
-        return self.take_many(rows, kept=kept)
+            stored = slice(int(rows[0]), int(rows[-1]) + 1)
+            return self.X[stored], self.y[stored], self.w[stored] if self.weighted else self.w
+        return self.take_many(network, rows, kept)
 
 
 def _weights(sample_weight: Array | None, n: int) -> Array | None:
@@ -200,7 +214,7 @@ def _weights(sample_weight: Array | None, n: int) -> Array | None:
     return w
 
 
-def _row_numbers(rows: Array | None, n: int) -> Array:
+def row_numbers(rows: Array | None, n: int) -> Array:
     numbers = np.arange(n) if rows is None else np.asarray(rows)
     if not len(numbers):
         raise InputError(f"there are no rows to train on: {'X' if rows is None else 'rows'} is empty")

@@ -20,7 +20,7 @@ from glassnet.nn.schedules import Schedule
 from glassnet.nn.schedules import schedule as resolve_schedule
 from glassnet.seeds import stream
 from glassnet.train.callbacks import Callback, Run
-from glassnet.train.feed import Feed
+from glassnet.train.feed import Feed, row_numbers
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
@@ -167,7 +167,7 @@ def _batches(
     """Row numbers of one batch after another; a full batch needs no order."""
     rows = train.rows
     if callable(shuffle):
-        rows = shuffle(rows)
+        rows = row_numbers(shuffle(rows), train.n_rows)
     elif shuffle and size < len(train):
         rows = stream(seed, "order", epoch).permutation(rows)
     stop = len(rows) - len(rows) % size if drop_last else len(rows)

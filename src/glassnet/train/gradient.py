@@ -33,8 +33,11 @@ def batch_gradient(
 
     in_parts = goes_in_parts(network, len(rows))
 
+    def take(network: Network, rows: Array, kept: dict[str, Any]) -> tuple[Any, Array, Array]:
+        return train.take_many(network, rows, kept, draw) if in_parts else train.take(rows, draw)
+
     def learn(network: Network, part: slice, kept: dict[str, Any]) -> tuple[float, list[float]]:
-        X, y, w = train.take_many(rows[part], draw, kept) if in_parts else train.take(rows[part], draw)
+        X, y, w = take(network, rows[part], kept)
         loss = network.gradient(X, y, w, scale)
         if not math.isfinite(loss):  # the network's memory still shows where
             return loss, []
@@ -46,7 +49,7 @@ def batch_gradient(
     def learn_in_parts(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
         loss, sums, total = 0.0, [0.0] * len(metrics), np.zeros_like(network.grad)
         kept: dict[str, Any] = {}
-        for part in network.chunks(stretch, train.times):
+        for part in train.pieces(network, stretch):
             value, found = learn(network, part, kept)
             loss += value
             if not math.isfinite(loss):

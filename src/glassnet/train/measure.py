@@ -102,8 +102,8 @@ def outputs(network: Network, feed: Feed) -> Array:
 
     def fill(network: Network, stretch: slice) -> None:
         kept: dict[str, Any] = {}
-        for rows in network.chunks(stretch, feed.times):
-            X, _, _ = feed.stretch(rows.start, rows.stop, kept)
+        for rows in feed.pieces(network, stretch):
+            X, _, _ = feed.stretch(network, rows, kept)
             Z[rows] = network.forward(X)
 
     over_rows(network, len(feed), fill)
@@ -116,9 +116,10 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
     total = feed.total_weight(feed.rows)
 
     def look(network: Network, stretch: slice) -> list[float]:
-        sums, kept = [0.0] * (1 + len(metrics)), dict[str, Any]()
-        for rows in network.chunks(stretch, feed.times):
-            X, y, w = feed.stretch(rows.start, rows.stop, kept)
+        sums = [0.0] * (1 + len(metrics))
+        kept: dict[str, Any] = {}
+        for rows in feed.pieces(network, stretch):
+            X, y, w = feed.stretch(network, rows, kept)
             Z = network.forward(X)
             found = [value / len(feed) for value in metric_sums(network, Z, y, metrics)]
             loss = network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here

@@ -16,13 +16,32 @@ from llvmlite import ir
 from numba import types
 
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import BYTES, HALVES, LANES, WORDS, Lanes, called, load, number, steps
+from glassnet.kernels.lanes import (
+    BYTES,
+    HALVES,
+    LANES,
+    WORDS,
+    Lanes,
+    called,
+    load,
+    load_bytes,
+    number,
+    side_by_side,
+    steps,
+)
 from glassnet.kernels.memory import copy
 
 __all__ = ["look_up", "make_corners", "make_places"]
 
 _I32 = ir.IntType(32)
 _POINTERS, _FLAGS = (ir.VectorType(kind, LANES) for kind in (ir.PointerType(), ir.IntType(1)))
+
+
+def _reflected(at: Lanes, most: Any) -> Lanes:
+    """Places beyond the border mirrored at the outermost pixel; farther out, the border itself."""
+    zero = number(at.builder, 0)
+    size = at.larger(zero - at)
+    return size.smaller(zero - size + most + most).larger(0)
 
 
 @intrinsic
@@ -40,8 +59,7 @@ def make_corners(_context: Any, plane: Any, n: Any, width: Any, room: Any, corne
             here = builder.add(room, k)
             below, one = builder.add(here, width), here.type(1)
             where = (here, below, builder.add(here, one), builder.add(below, one))
-            a, b, c, d = (Lanes(builder, builder.zext(load(builder, BYTES, at).value, WORDS)) for at in where)
-            words = (a | b << 8) | (c << 16 | d << 24)
+            words = side_by_side(*(load_bytes(builder, at) for at in where))
             words.store(builder.add(corners, builder.mul(k, k.type(4))))
         return context.get_dummy_value()
 
@@ -63,8 +81,8 @@ def make_places(
         u, by_u, v, by_v, widest, highest, width, place, upper, lower = args
         with steps(builder, width) as first:
             column = Lanes(builder, ir.Constant(WORDS, list(range(LANES)))) + first
-            x = ((column * by_u + u) >> 9).reflected(widest)
-            y = ((column * by_v + v) >> 9).reflected(highest)
+            x = _reflected((column * by_u + u) >> 9, widest)
+            y = _reflected((column * by_v + v) >> 9, highest)
             right, below = x & 255, y & 255
             short = right.seen_as(HALVES) * below.seen_as(HALVES)  # one instruction; of words it is two
             both = (short.seen_as(WORDS) + 128) >> 8

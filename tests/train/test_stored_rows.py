@@ -1,0 +1,113 @@
+"""Full batches of stored bytes: what is learned and measured is what converted rows give."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from glassnet.errors import InputError
+from glassnet.kernels import stored
+from glassnet.nn import SGD, Dense, Network, Scale
+from glassnet.train import Feed, fit
+from glassnet.train.gradient import batch_gradient
+from glassnet.train.measure import evaluate, outputs
+
+pytestmark = pytest.mark.skipif(
+    not stored.AVAILABLE, reason="this processor cannot multiply bytes with digits (AVX-512 VNNI)"
+)
+RNG = np.random.default_rng(3)
+N = 3000
+X = RNG.integers(0, 256, (N, 70), dtype=np.uint8)
+Y = (X[:, :3].argmax(axis=1)).astype(np.int64)
+WEIGHTS = RNG.uniform(0, 2, N)
+
+
+class Half:
+    scale, shift = np.array(1 / 128), np.array(-1.0)
+
+
+def network(*layers: Any, seed: int = 0) -> Network:
+    net = Network(list(layers) or [Dense(20, "tanh"), Dense(3)], 70, seed=seed)
+    net.chunk_rows = 64  # so that this little goes in parts
+    return net
+
+
+def feeds(net: Network, weights: Any = None) -> tuple[Feed, Feed]:
+    """One that stays bytes, and the same rows as floats."""
+    converted = (X * np.float32(1 / 128) - np.float32(1)).astype(np.float32)
+    first = Feed(net, X, Y, scaling=Half(), sample_weight=weights)
+    assert first.stays_bytes(net)
+    return first, Feed(net, converted, Y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_gradient_and_measures_are_those_of_converted_rows(threads: int, weights: Any) -> None:
+    from glassnet.nn.crew import crewed
+
+    net = network()
+    found = []
+    with threadpool_limits(threads), crewed(net):
+        for feed in feeds(net, weights):
+            loss, sums = batch_gradient(net, feed, feed.rows, ("accuracy",))
+            found.append((loss, sums, net.grad.copy(), evaluate(net, feed), outputs(net, feed)))
+    (loss, sums, grad, measured, Z), expected = found
+    assert loss == pytest.approx(expected[0], rel=1e-5)
+    assert sums == expected[1]
+    np.testing.assert_allclose(grad, expected[2], atol=1e-6)
+    assert measured == pytest.approx(expected[3], rel=1e-5)
+    np.testing.assert_allclose(Z, expected[4], atol=1e-5)
+
+
+def test_a_training_repeats_itself_and_its_network_can_be_copied() -> None:
+    thetas = []
+    for _ in range(2):
+        net = network()
+        history = fit(net, feeds(net)[0], optimizer=SGD(0.5), epochs=5, batch_size="full")
+        thetas.append(net.theta.tobytes())
+    assert thetas[0] == thetas[1]
+    assert history["loss"][-1] < history["loss"][0]
+    for again in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(again.theta, net.theta)
+        assert not hasattr(again.layers[0], "X")
+
+
+def test_one_feed_serves_networks_with_other_first_layers() -> None:
+    plain, scaled = network(), network(Scale(), Dense(20, "tanh"), Dense(3))
+    feed = feeds(plain)[0]
+    assert not feed.stays_bytes(scaled)
+    for net in (plain, scaled):
+        assert np.isfinite(evaluate(net, feed)["loss"])
+        assert np.isfinite(batch_gradient(net, feed, feed.rows)[0])
+
+
+def test_changed_weights_are_seen() -> None:
+    net = network()
+    feed = feeds(net)[0]
+    A, y, w = feed.take_many(net, feed.rows[:100], {})
+    before = net.gradient(A, y, w)
+    assert net.gradient(A, y, w) == before  # the same rows again, from the digits that are kept
+    net.theta *= 2
+    A, y, w = feed.take_many(net, feed.rows[:100], {})
+    assert net.gradient(A, y, w) != before
+
+
+def test_a_feed_whose_scaling_differs_by_column_is_converted() -> None:
+    class Each:
+        scale, shift = np.full(70, 1 / 255), np.zeros(70)
+
+    net = network()
+    feed = Feed(net, X, Y, scaling=Each())
+    assert not feed.stays_bytes(net)
+    assert np.isfinite(batch_gradient(net, feed, feed.rows)[0])
+
+
+def test_an_order_with_numbers_of_no_rows_is_refused() -> None:
+    net = network()
+    with pytest.raises(InputError, match="rows has numbers from -1"):
+        fit(net, feeds(net)[0], epochs=1, batch_size=100, shuffle=lambda rows: rows - 1)
