@@ -52,8 +52,7 @@ def _add_products(builder: Any, total: Any, stored: Any, digits: Any) -> None:
 def _value(builder: Any, sums: list[Any]) -> Lanes:
     """The digits' sums as one number."""
     low, middle, high = (Lanes(builder, builder.load(total)).as_floats() for total in sums)
-    base = low.like(256.0)
-    return high.times_plus(base, middle).times_plus(base, low)
+    return high.times_plus(256.0, middle).times_plus(256.0, low)
 
 
 @intrinsic
@@ -98,7 +97,7 @@ def to_digits(_context: Any, source: Any, row: Any, n_groups: Any, factor: Any, 
             first = builder.add(source, builder.mul(builder.mul(loop.index, row.type(GROUP)), row))
             left = [
                 load(builder, FLOATS, builder.add(first, builder.mul(row, row.type(i)))).times_plus(
-                    by, by.like(0.0)
+                    by, 0.0
                 ).rounded()
                 for i in range(GROUP)
             ]  # fmt: skip
@@ -149,8 +148,8 @@ def sums_of_rows(_context: Any, a: Any, a_row: Any, b: Any, b_digit: Any, n_line
                     _add_products(builder, total, stored, digit.value)
         add_up = called(builder, "llvm.vector.reduce.add.v16i32", ir.IntType(32), WORDS)
         for i, total in enumerate(total for row in sums for total in row):
-            to = builder.inttoptr(builder.add(out, a.type(4 * i)), ir.IntType(32).as_pointer())
-            builder.store(builder.call(add_up, [builder.load(total)]), to)
+            whole = Lanes(builder, builder.call(add_up, [builder.load(total)]))
+            whole.store(builder.add(out, a.type(4 * i)))
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 6), generate
@@ -188,10 +187,8 @@ def sums_of_columns(
                 for digit, total in zip(digits, totals, strict=True):
                     _add_products(builder, total, stored.value, digit)
         for piece, totals in enumerate(sums):
-            value = _value(builder, totals)
-            by, plus = (value.each(load(builder, ir.FloatType(), at).value) for at in (factor, offset))
-            scaled = value.times_plus(Lanes(builder, by), Lanes(builder, plus))
-            scaled.store(builder.add(out, where.type(64 * piece)))
+            by, plus = (load(builder, ir.FloatType(), at).value for at in (factor, offset))
+            _value(builder, totals).times_plus(by, plus).store(builder.add(out, where.type(64 * piece)))
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 7), generate

@@ -55,25 +55,21 @@ class Lanes:
         kind = self.value.type
         if isinstance(other, Lanes):
             return other.value
-        if isinstance(other, int):
+        if isinstance(other, int | float):
             return ir.Constant(kind, [other] * kind.count)
         nothing = ir.Constant(kind, ir.Undefined)
         first = self.builder.insert_element(nothing, other, _I32(0))
         return self.builder.shuffle_vector(first, nothing, ir.Constant(WORDS, [0] * LANES))
 
-    def times_plus(self, factor: Lanes, term: Lanes) -> Lanes:
+    def times_plus(self, factor: Any, term: Any) -> Lanes:
         """self * factor + term of floats."""
-        product = self.builder.fmul(self.value, factor.value, flags=("contract",))
-        return Lanes(self.builder, self.builder.fadd(product, term.value, flags=("contract",)))
+        product = self.builder.fmul(self.value, self.each(factor), flags=("contract",))
+        return Lanes(self.builder, self.builder.fadd(product, self.each(term), flags=("contract",)))
 
     def rounded(self) -> Lanes:
         """Floats to the nearest whole numbers."""
         nearest = called(self.builder, f"llvm.rint.v{LANES}f32", FLOATS, FLOATS)
         return Lanes(self.builder, self.builder.fptosi(self.builder.call(nearest, [self.value]), WORDS))
-
-    def like(self, value: float) -> Lanes:
-        """That constant in each."""
-        return Lanes(self.builder, ir.Constant(self.value.type, [value] * LANES))
 
     def as_floats(self) -> Lanes:
         return Lanes(self.builder, self.builder.sitofp(self.value, FLOATS))

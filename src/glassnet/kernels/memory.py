@@ -1,4 +1,4 @@
-"""Bytes copied and fetched by address, for compiled loops: a slice, however short, takes Numba 20 ns."""
+"""Bytes by address, for compiled loops: copied, fetched; a slice, however short, takes Numba 20 ns."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from glassnet.kernels.jit import intrinsic
+from glassnet.kernels.jit import intrinsic, jit
 from glassnet.kernels.lanes import called
 
-__all__ = ["copy", "copy_bytes", "fetch_soon"]
+__all__ = ["LINE", "copy", "copy_bytes", "fetch_soon", "up_to"]
 
 _I8, _I32 = ir.IntType(8), ir.IntType(32)
-_LINE = 64  # bytes that a processor fetches at once
+LINE = 64  # bytes that a processor fetches at once
+
+
+@jit
+def up_to(n: int, step: int) -> int:
+    """n rounded up to a multiple of `step`."""
+    return (n + step - 1) // step * step
 
 
 def copy(builder: Any, to: Any, source: Any, n: Any) -> None:
@@ -42,10 +48,8 @@ def fetch_soon(_context: Any, address: Any, n: Any) -> Any:
         address, n = args
         fetch = called(builder, "llvm.prefetch.p0", ir.VoidType(), ir.PointerType(), _I32, _I32, _I32)
         to_read, closest, data = _I32(0), _I32(3), _I32(1)
-        with cgutils.for_range(
-            builder, builder.udiv(builder.add(n, n.type(_LINE - 1)), n.type(_LINE))
-        ) as loop:
-            line = builder.add(address, builder.mul(loop.index, n.type(_LINE)))
+        with cgutils.for_range(builder, builder.udiv(builder.add(n, n.type(LINE - 1)), n.type(LINE))) as loop:
+            line = builder.add(address, builder.mul(loop.index, n.type(LINE)))
             builder.call(fetch, [builder.inttoptr(line, ir.PointerType()), to_read, closest, data])
         return context.get_dummy_value()
 

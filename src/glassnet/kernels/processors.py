@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from contextlib import suppress
 
 __all__ = ["leave_processor", "move_to_processor", "processor"]
 
+_getcpu = None if sys.platform == "win32" else getattr(ctypes.CDLL(None), "sched_getcpu", None)
+
 
 def processor() -> int:
     """The number of the processor that this thread runs on; -1 where the system does not tell."""
-    try:
-        return int(ctypes.CDLL(None).sched_getcpu())
-    except (AttributeError, TypeError):
-        return -1
+    return -1 if _getcpu is None else int(_getcpu())
 
 
 def move_to_processor(place: int) -> None:

@@ -30,7 +30,7 @@ from glassnet.kernels.digits import (
 )
 from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
-from glassnet.kernels.memory import copy_bytes, fetch_soon
+from glassnet.kernels.memory import copy_bytes, fetch_soon, up_to
 from glassnet.kernels.tile import FEATURES
 
 __all__ = ["AVAILABLE", "StoredColumns", "StoredRows", "may_stay_bytes"]
@@ -108,11 +108,6 @@ class StoredColumns:
 
 
 @jit
-def _up_to(n: int, step: int) -> int:
-    return (n + step - 1) // step * step
-
-
-@jit
 def _digits(M: Array, factor: Array) -> Array:
     """The digits of each sixteen columns of M (K, N), and in `factor` what they have to be multiplied by.
 
@@ -121,7 +116,7 @@ def _digits(M: Array, factor: Array) -> Array:
     K, N = M.shape
     padded = M
     if K % GROUP or N % LANES:
-        padded = np.zeros((_up_to(K, GROUP), _up_to(N, LANES)), np.float32)
+        padded = np.zeros((up_to(K, GROUP), up_to(N, LANES)), np.float32)
         for k in range(K):
             for n in range(N):
                 padded[k, n] = M[k, n]
@@ -150,7 +145,7 @@ def _digits(M: Array, factor: Array) -> Array:
 @jit
 def _prepared(M: Array, scale: Array, shift: Array) -> tuple[Array, Array, Array]:
     """Digits of M (K, N); what the sums must be multiplied by and what added, each N rounded up to 16."""
-    wide = _up_to(M.shape[1], LANES)
+    wide = up_to(M.shape[1], LANES)
     factor, sums = np.empty(wide, np.float32), np.zeros(wide, np.float64)
     digits = _digits(M, factor)
     if shift[0] != 0:
@@ -179,14 +174,14 @@ def _copy_rows(X: Array, rows: Array, first: int, A: Array) -> None:
 @jit
 def _rows_by_columns(X: Array, rows: Array, digits: Array, factor: Array, offset: Array, out: Array) -> None:
     K, B = X.shape[1], len(out)
-    A, corner = np.zeros((TALL, _up_to(K, 64)), np.uint8), np.empty((TALL, LANES), np.float32)
+    A, corner = np.zeros((TALL, up_to(K, 64)), np.uint8), np.empty((TALL, LANES), np.float32)
     piece = K // len(digits) + 1
     for first in range(0, B, TALL):
         _copy_rows(X, rows, first, A)
         for block in range(len(digits)):
             for r in range(first + TALL, min(first + 2 * TALL, B)):
                 fetch_soon(X.ctypes.data + rows[r] * X.strides[0] + block * piece, piece)
-            _tile(A, 0, A.strides[0], GROUP, _up_to(K, GROUP) // GROUP, digits, block, factor, offset,
+            _tile(A, 0, A.strides[0], GROUP, up_to(K, GROUP) // GROUP, digits, block, factor, offset,
                   out, first, min(TALL, B - first), corner)  # fmt: skip
 
 
@@ -216,7 +211,7 @@ def _tile(
 def _rows_by_one_column(
     X: Array, rows: Array, digits: Array, factor: float, offset: float, out: Array
 ) -> None:
-    lines = _up_to(X.shape[1], 64) // 64
+    lines = up_to(X.shape[1], 64) // 64
     column = _first_column(digits, 64 * lines)
     A, sums = np.zeros((GROUP, 64 * lines), np.uint8), np.empty((GROUP, DIGITS), np.int32)
     for first in range(0, len(rows), GROUP):
@@ -243,7 +238,7 @@ def _first_column(digits: Array, n: int) -> Array:
 @jit
 def _product_transposed(X: Array, rows: Array, scale: Array, shift: Array, D: Array, out: Array) -> None:
     digits, factor, offset = _prepared(D, scale, shift)
-    groups = _up_to(len(rows), GROUP) // GROUP
+    groups = up_to(len(rows), GROUP) // GROUP
     edge, where = np.zeros((GROUP * groups, STRIP), np.uint8), np.empty(GROUP * groups, np.int64)
     if out.shape[1] == 1:
         _columns_by_one_column(X, rows, digits, factor, offset, edge, where, out)

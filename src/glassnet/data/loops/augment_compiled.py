@@ -17,7 +17,7 @@ import numpy.typing as npt
 from glassnet.data.loops.turning import look_up, make_corners, make_places
 from glassnet.kernels.jit import compiler
 from glassnet.kernels.lanes import LANES
-from glassnet.kernels.memory import copy_bytes, fetch_soon
+from glassnet.kernels.memory import LINE, copy_bytes, fetch_soon, up_to
 from glassnet.kernels.team import stretched
 
 __all__ = ["adjust", "blend", "cut", "move", "paste", "turn"]
@@ -138,18 +138,14 @@ def _turn(
 ) -> None:  # fmt: skip
     """As `augment_reference.turn`, for images `start` to `stop`."""
     n = height * width
-    memory = np.zeros(4 * _lines(4 * (n + LANES)) + 2 * _lines(n + width + 1 + LANES) + 64, np.uint8)
+    memory = np.zeros(
+        4 * up_to(4 * (n + LANES), LINE) + 2 * up_to(n + width + 1 + LANES, LINE) + 64, np.uint8
+    )
     for i in range(start, stop):
         source, target = X.ctypes.data + rows[i] * X.strides[0], out.ctypes.data + i * out.strides[0]
         following = X.ctypes.data + rows[min(i + 1, stop - 1)] * X.strides[0]
         where = (flip[i], down[i], right[i], cosine[i], sine[i])
         _turn_one(source, following, target, where, channels, height, width, memory)
-
-
-@_jit
-def _lines(n_bytes: int) -> int:
-    """Rounded up to whole cache lines: vectors that lie across two of them take 1.5 times as long."""
-    return (n_bytes + 63) // 64 * 64
 
 
 @_jit
@@ -159,13 +155,14 @@ def _turn_one(
 ) -> None:  # fmt: skip
     """One picture; of the following one a plane is fetched at a time: all at once are too many to wait for.
 
-    The addresses of the memory are worked out here, where it is an argument: a local array's memory is given
+    All of the memory begins with cache lines: vectors that lie across two of them take 1.5 times as long. Its
+    addresses are worked out here, where it is an argument: a local array's memory is given
     back when its name is used for the last time.
     """
     n = height * width
-    words, room = _lines(4 * (n + LANES)), _lines(memory.ctypes.data)
-    turned = room + _lines(n + width + 1 + LANES)
-    corners = turned + _lines(n + width + 1 + LANES)
+    words, room = up_to(4 * (n + LANES), LINE), up_to(memory.ctypes.data, LINE)
+    turned = room + up_to(n + width + 1 + LANES, LINE)
+    corners = turned + up_to(n + width + 1 + LANES, LINE)
     place, upper, lower = corners + words, corners + 2 * words, corners + 3 * words
     flip, down, right, cosine, sine = where
     _places(flip, down, right, cosine, sine, height, width, place, upper, lower)
