@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
-from glassnet.kernels import compiled as kernels
+from glassnet import kernels
 from glassnet.kernels import reference, stored
 from glassnet.kernels.stored import StoredRows, may_stay_bytes
 
@@ -42,7 +43,7 @@ def both(A: StoredRows, W: Any, D: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("shift", [0.0, -0.4])
 @pytest.mark.parametrize("N", [1, 2, 10, 16, 33, 64])
-@pytest.mark.parametrize(("K", "B"), [(64, 8), (65, 9), (67, 3), (128, 1), (191, 30), (784, 341)])
+@pytest.mark.parametrize(("K", "B"), [(64, 8), (65, 9), (67, 3), (128, 1), (191, 30), (1300, 341)])
 def test_as_exact_as_the_product_of_floats(K: int, B: int, N: int, shift: float) -> None:
     A = rows_of_bytes(100, K, B, shift=shift)
     W = (RNG.normal(size=(K, N)) * np.geomspace(1e-3, 10, N)).astype(np.float32)
@@ -84,18 +85,6 @@ def test_what_a_layer_hands_back_may_be_of_another_kind() -> None:
             np.testing.assert_array_equal(got, wanted)
 
 
-def test_digits_are_kept_only_where_that_is_asked_for() -> None:
-    A = rows_of_bytes(40, 100, 8)
-    W, first, second = np.ones((100, 2), np.float32), *np.empty((2, 8, 2), np.float32)
-    for kept, factor in ((None, 2), ({}, 1)):
-        rows = StoredRows(A.X, A.rows, A.scale, A.shift, kept)
-        W[...] = 1
-        kernels.product(rows, W, first)
-        W *= 2
-        kernels.product(rows, W, second)
-        np.testing.assert_allclose(second, factor * first, rtol=1e-6)
-
-
 def test_numba_told_to_compile_for_less_gets_floats() -> None:
     code = "from glassnet.kernels import stored; print(stored.AVAILABLE)"
     told = subprocess.run(
@@ -134,11 +123,36 @@ def test_zeros_and_the_smallest_numbers_give_zero() -> None:
         assert np.abs(dW).max() <= 20 * small
 
 
+@pytest.mark.parametrize(("K", "B", "N"), [(1030, 70, 1100), (200, 1100, 300)])
+def test_pieces_of_wide_layers_and_many_rows(K: int, B: int, N: int) -> None:
+    A = rows_of_bytes(100, K, B)
+    exact = A.X[A.rows] * np.float64(A.scale) + np.float64(A.shift)
+    W, D = RNG.normal(size=(K, N)).astype(np.float32), RNG.normal(size=(B, N)).astype(np.float32)
+    for got, expected in zip(both(A, W, D), (exact @ W, exact.T @ D), strict=True):
+        np.testing.assert_allclose(got, expected, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("N", [1, 33, 300])
+def test_a_team_shares_out_the_columns_of_bytes(N: int, size: int) -> None:
+    K = 3001
+    A = rows_of_bytes(200, K, 96)
+    W, D = RNG.normal(size=(K, N)).astype(np.float32), RNG.normal(size=(96, N)).astype(np.float32)
+    alone = both(A, W, D)
+    with threadpool_limits(size), kernels.employed():
+        assert A.shares(N)[0] is not None or N == 1
+        together, again = both(A, W, D), both(A, W, D)
+    for one, many, same in zip(alone, together, again, strict=True):
+        np.testing.assert_allclose(one, many, atol=2e-5 * np.abs(one).max())
+        np.testing.assert_array_equal(many, same)
+
+
 def test_what_may_stay_bytes() -> None:
-    X = RNG.integers(0, 256, (10, 100), dtype=np.uint8)
-    assert may_stay_bytes(X, ONE, NONE, 64)
-    assert not may_stay_bytes(X.astype(np.float32), ONE, NONE, 64)
-    assert not may_stay_bytes(X[:, ::2], ONE, NONE, 64)
-    assert not may_stay_bytes(X, np.ones(100, np.float32), NONE, 64)
-    assert not may_stay_bytes(X, ONE, NONE, 10_000)
-    assert not may_stay_bytes(X[:, :40].copy(), ONE, NONE, 64)
+    X = RNG.integers(0, 256, (10, 3000), dtype=np.uint8)
+    assert may_stay_bytes(X, 64, ONE, NONE)
+    assert not may_stay_bytes(X, 16, ONE, NONE)
+    assert not may_stay_bytes(X[:, :100].copy(), 64, ONE, NONE)
+    assert not may_stay_bytes(X.astype(np.float32), 64, ONE, NONE)
+    assert not may_stay_bytes(X[:, ::2], 64, ONE, NONE)
+    assert not may_stay_bytes(X, 64, np.ones(3000, np.float32), NONE)
+    assert not may_stay_bytes(X[:, :40].copy(), 10_000, ONE, NONE)

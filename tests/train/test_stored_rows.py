@@ -1,4 +1,4 @@
-"""Full batches of stored bytes: what is learned and measured is what converted rows give."""
+"""Batches of stored bytes: what is learned and measured is what converted rows give."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def feeds(net: Network, weights: Any = None) -> tuple[Feed, Feed]:
     """One that stays bytes, and the same rows as floats."""
     converted = (X * np.float32(1 / 128) - np.float32(1)).astype(np.float32)
     first = Feed(net, X, Y, scaling=Half(), sample_weight=weights)
-    assert first.stays_bytes(net)
+    assert first.stays_bytes(net, N)
     return first, Feed(net, converted, Y, sample_weight=weights)
 
 
@@ -80,20 +80,54 @@ def test_a_training_repeats_itself_and_its_network_can_be_copied() -> None:
 def test_one_feed_serves_networks_with_other_first_layers() -> None:
     plain, scaled = network(), network(Scale(), Dense(20, "tanh"), Dense(3))
     feed = feeds(plain)[0]
-    assert not feed.stays_bytes(scaled)
+    assert not feed.stays_bytes(scaled, N)
     for net in (plain, scaled):
         assert np.isfinite(evaluate(net, feed)["loss"])
         assert np.isfinite(batch_gradient(net, feed, feed.rows)[0])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_mini_batches_are_those_of_converted_rows(threads: int, weights: Any) -> None:
+    found = []
+    for feed in feeds(network(), weights):
+        net = network()
+        net.chunk_rows = N
+        with threadpool_limits(threads):
+            history = fit(net, feed, optimizer=SGD(0.1), batch_size=1000, epochs=3, seed=1)
+        found.append((net.theta, history["loss"]))
+    np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-5)
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-5)
+
+
+def test_only_who_is_named_gets_bytes_and_only_where_they_pay() -> None:
+    net = network()
+    feed = feeds(net)[0]
+    assert isinstance(feed.take(feed.rows)[0], np.ndarray)
+    assert isinstance(feed.take(feed.rows[:100], network=net)[0], np.ndarray)
+    assert isinstance(feed.take(feed.rows, network=net)[0], stored.StoredRows)
+
+
+def test_changed_rows_stay_bytes_too() -> None:
+    net = network()
+    feed = Feed(net, X, Y, scaling=Half(), augment=lambda rows, _: 255 - rows)
+    rng = np.random.default_rng(0)
+    A, y, w = feed.take(feed.rows, rng, net)
+    assert isinstance(A, stored.StoredRows)
+    converted = feed.take(feed.rows, rng)[0]
+    loss = net.gradient(A, y, w)
+    assert loss == pytest.approx(net.gradient(converted, y, w), rel=1e-5)
+    as_floats = Feed(net, X, Y, scaling=Half(), augment=lambda rows, _: rows.astype(np.float32) / 2)
+    assert isinstance(as_floats.take(feed.rows, rng, net)[0], np.ndarray)
+
+
 def test_changed_weights_are_seen() -> None:
     net = network()
     feed = feeds(net)[0]
-    A, y, w = feed.take_many(net, feed.rows[:100], {})
+    A, y, w = feed.take(feed.rows, network=net)
     before = net.gradient(A, y, w)
-    assert net.gradient(A, y, w) == before  # the same rows again, from the digits that are kept
+    assert net.gradient(A, y, w) == before
     net.theta *= 2
-    A, y, w = feed.take_many(net, feed.rows[:100], {})
     assert net.gradient(A, y, w) != before
 
 
@@ -103,7 +137,7 @@ def test_a_feed_whose_scaling_differs_by_column_is_converted() -> None:
 
     net = network()
     feed = Feed(net, X, Y, scaling=Each())
-    assert not feed.stays_bytes(net)
+    assert not feed.stays_bytes(net, N)
     assert np.isfinite(batch_gradient(net, feed, feed.rows)[0])
 
 

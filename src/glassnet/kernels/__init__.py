@@ -21,7 +21,7 @@ if _form == "reference":
         """Nobody: NumPy does everything, with the threads of its BLAS."""
         return nullcontext()
 
-    def may_stay_bytes(X: Any, scale: Any, shift: Any, n_outputs: int) -> bool:
+    def may_stay_bytes(X: Any, n_rows: int, scale: Any, shift: Any) -> bool:
         """Never: the definition multiplies floats."""
         return False
 else:

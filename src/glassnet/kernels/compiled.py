@@ -98,14 +98,12 @@ def product(A: Array | StoredRows | StoredColumns, B: Array, out: Array) -> None
     elif M >= K or members.size == 1:  # each member has its rows of A, and of the result
         edges = cut(M, members.size)
         members.do(_gemm_together, tuple((A[i:j], B, out[i:j]) for i, j in edges))
+    elif B.strides[0] < B.strides[1]:  # its columns of B, the rows of the W whose transpose this is
+        edges = cut(N, members.size)
+        members.do(_gemm_together, tuple((A, B[:, i:j], out[:, i:j]) for i, j in edges))
     else:  # each member has its columns of A and rows of B, and one term of the result
-        edges = cut(K, members.size)
-        terms = members.scratch("terms", (len(edges), M, N), out.dtype)
-        members.do(
-            _gemm_together,
-            tuple((A[:, i:j], B[i:j], term) for (i, j), term in zip(edges, terms, strict=True)),
-        )
-        np.sum(terms, axis=0, out=out)
+        parts = [(A[:, i:j], B[i:j]) for i, j in cut(K, members.size)]
+        members.add_up(_gemm_together, parts, out)
 
 
 _gemm_together = team.divided(gemm_plain)

@@ -15,6 +15,7 @@ from numba.core import cgutils
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import (
     FLOATS,
+    LANES,
     WORDS,
     Lanes,
     called,
@@ -26,8 +27,8 @@ from glassnet.kernels.lanes import (
 )
 
 __all__ = [
-    "DIGITS", "GROUP", "STRIP", "TALL", "sums_of_columns", "sums_of_rows", "tile_of_digits", "to_digits",
-    "turn_four",
+    "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "sums_of_columns", "sums_of_rows",
+    "tile_of_digits", "to_digits", "turn_four",
 ]  # fmt: skip
 
 DIGITS, GROUP = 3, 4
@@ -57,17 +58,17 @@ def _value(builder: Any, sums: list[Any]) -> Lanes:
 
 @intrinsic
 def tile_of_digits(
-    _context: Any, a: Any, a_row: Any, a_group: Any, b: Any, n_groups: Any, factor: Any, offset: Any,
-    out: Any, out_row: Any,
+    _context: Any, a: Any, a_row: Any, a_group: Any, b: Any, n_groups: Any, factor: Any, plus: Any,
+    plus_row: Any, out: Any, out_row: Any,
 ) -> Any:  # fmt: skip
-    """out (8, 16) = bytes @ digits * factor (16) + offset (16).
+    """out (8, 16) = bytes @ digits * factor (16) + plus (8, 16), which may be out itself.
 
     Row r of the bytes has its groups of four at a + r a_row, one every `a_group` bytes; the digits have
     3 x 16 x 4 bytes for each group.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, a_row, a_group, b, n_groups, factor, offset, out, out_row = args
+        a, a_row, a_group, b, n_groups, factor, plus, plus_row, out, out_row = args
         sums = [_zeros(builder, DIGITS) for _ in range(TALL)]
         with cgutils.for_range(builder, n_groups) as loop:
             digits_at = builder.add(b, builder.mul(loop.index, a.type(DIGITS * 64)))
@@ -78,37 +79,69 @@ def tile_of_digits(
                 bytes_of_row = digits[0].each(four)
                 for digit, total in zip(digits, row, strict=True):
                     _add_products(builder, total, bytes_of_row, digit.value)
-        by, plus = (load(builder, FLOATS, address) for address in (factor, offset))
+        by = load(builder, FLOATS, factor)
         for r, row in enumerate(sums):
-            _value(builder, row).times_plus(by, plus).store(builder.add(out, builder.mul(out_row, a.type(r))))
+            term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, a.type(r))))
+            to = builder.add(out, builder.mul(out_row, a.type(r)))
+            _value(builder, row).times_plus(by, term).store(to)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 9), generate
+    return types.void(*[types.intp] * 10), generate
 
 
 @intrinsic
-def to_digits(_context: Any, source: Any, row: Any, n_groups: Any, factor: Any, out: Any) -> Any:
-    """Sixteen columns of floats, times `factor` (16), as digits; four rows together, `row` bytes apart."""
+def larger_magnitudes(_context: Any, row: Any, n: Any, largest: Any) -> Any:
+    """largest (n) = the larger of itself and the magnitudes of a row of n floats, all as their bits.
+
+    These have the same order as the magnitudes, and those of infinity and NaN are the largest.
+    """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        source, row, n_groups, factor, out = args
-        by = load(builder, FLOATS, factor)
-        with cgutils.for_range(builder, n_groups) as loop:
-            first = builder.add(source, builder.mul(builder.mul(loop.index, row.type(GROUP)), row))
-            left = [
-                load(builder, FLOATS, builder.add(first, builder.mul(row, row.type(i)))).times_plus(
-                    by, 0.0
-                ).rounded()
-                for i in range(GROUP)
-            ]  # fmt: skip
-            to = builder.add(out, builder.mul(loop.index, row.type(DIGITS * 64)))
-            for d in range(DIGITS):
-                digit = [(value << 24) >> 24 for value in left]  # the lowest eight bits, with their sign
-                left = [(value - low) >> 8 for value, low in zip(left, digit, strict=True)]
-                side_by_side(*(value & 255 for value in digit)).store(builder.add(to, row.type(64 * d)))
+        row, n, largest = args
+        with steps(builder, n) as k:
+            here = builder.mul(k, k.type(4))
+            to = builder.add(largest, here)
+            magnitude = load(builder, WORDS, builder.add(row, here)) & 0x7FFFFFFF
+            magnitude.larger(load(builder, WORDS, to)).store(to)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 5), generate
+    return types.void(*[types.intp] * 3), generate
+
+
+@intrinsic
+def to_digits(
+    _context: Any, source: Any, row: Any, n_blocks: Any, factor: Any, out: Any, out_block: Any
+) -> Any:  # fmt: skip
+    """Four rows of 16 n floats, `row` bytes apart, times `factor` (16 n), as digits.
+
+    Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        source, row, n_blocks, factor, out, out_block = args
+        with cgutils.for_range(builder, n_blocks) as loop:
+            here = builder.mul(loop.index, row.type(4 * LANES))
+            by = load(builder, FLOATS, builder.add(factor, here))
+            first = builder.add(source, here)
+            four = []
+            for i in range(GROUP):
+                at = builder.add(first, builder.mul(row, row.type(i)))
+                whole = load(builder, FLOATS, at).times_plus(by, 0.0).rounded()
+                four.append((whole + 0x808080) ^ 0x808080)  # the bytes of this are digits from -128 to 127
+            to = builder.add(out, builder.mul(loop.index, out_block))
+            for d, digit in enumerate(_bytes_together(*four)):
+                digit.store(builder.add(to, row.type(64 * d)))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 6), generate
+
+
+def _bytes_together(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    """The lowest bytes of four words side by side, the bytes above them, and those above them."""
+    ab, cd = ((x & 0xFF00FF) | (y & 0xFF00FF) << 8 for x, y in ((a, b), (c, d)))
+    between = ((x.upper_bits(8) & 0xFF) | (y & 0xFF00) for x, y in ((a, b), (c, d)))
+    first, second = between
+    return (ab & 0xFFFF) | cd << 16, first | second << 16, ab.upper_bits(16) | (cd & 0xFFFF0000)
 
 
 @intrinsic
@@ -157,15 +190,15 @@ def sums_of_rows(_context: Any, a: Any, a_row: Any, b: Any, b_digit: Any, n_line
 
 @intrinsic
 def sums_of_columns(
-    _context: Any, where: Any, n_groups: Any, b: Any, b_digit: Any, factor: Any, offset: Any, out: Any
+    _context: Any, where: Any, n_groups: Any, b: Any, b_digit: Any, factor: Any, out: Any
 ) -> Any:  # fmt: skip
-    """For one column of digits: the sums over all rows of 64 columns of bytes, times `factor`, plus `offset`.
+    """For one column of digits: the sums over all rows of 64 columns of bytes, times `factor`.
 
     The addresses of the rows are at `where`; each digit's groups are `b_digit` bytes apart.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        where, n_groups, b, b_digit, factor, offset, out = args
+        where, n_groups, b, b_digit, factor, out = args
         word = ir.IntType(32)
         sums = [_zeros(builder, DIGITS) for _ in range(STRIP // 16)]
         with cgutils.for_range(builder, n_groups) as loop:
@@ -186,9 +219,9 @@ def sums_of_columns(
                 stored = side_by_side(*(load_bytes(builder, at) for at in here))
                 for digit, total in zip(digits, totals, strict=True):
                     _add_products(builder, total, stored.value, digit)
+        by = load(builder, ir.FloatType(), factor).value
         for piece, totals in enumerate(sums):
-            by, plus = (load(builder, ir.FloatType(), at).value for at in (factor, offset))
-            _value(builder, totals).times_plus(by, plus).store(builder.add(out, where.type(64 * piece)))
+            _value(builder, totals).times_plus(by, 0.0).store(builder.add(out, where.type(64 * piece)))
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 7), generate
+    return types.void(*[types.intp] * 6), generate

@@ -68,8 +68,8 @@ class Lanes:
 
     def rounded(self) -> Lanes:
         """Floats to the nearest whole numbers."""
-        nearest = called(self.builder, f"llvm.rint.v{LANES}f32", FLOATS, FLOATS)
-        return Lanes(self.builder, self.builder.fptosi(self.builder.call(nearest, [self.value]), WORDS))
+        nearest = called(self.builder, f"llvm.lrint.v{LANES}i32.v{LANES}f32", WORDS, FLOATS)
+        return Lanes(self.builder, self.builder.call(nearest, [self.value]))
 
     def as_floats(self) -> Lanes:
         return Lanes(self.builder, self.builder.sitofp(self.value, FLOATS))
@@ -88,6 +88,9 @@ class Lanes:
 
     def __or__(self, other: Any) -> Lanes:
         return self._with("or_", other)
+
+    def __xor__(self, other: Any) -> Lanes:
+        return self._with("xor", other)
 
     def __lshift__(self, bits: int) -> Lanes:
         return self._with("shl", bits)

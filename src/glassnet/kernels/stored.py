@@ -22,6 +22,7 @@ from glassnet.kernels.digits import (
     GROUP,
     STRIP,
     TALL,
+    larger_magnitudes,
     sums_of_columns,
     sums_of_rows,
     tile_of_digits,
@@ -30,7 +31,8 @@ from glassnet.kernels.digits import (
 )
 from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
-from glassnet.kernels.memory import copy_bytes, fetch_soon, up_to
+from glassnet.kernels.memory import copy_bytes, up_to
+from glassnet.kernels.team import cut
 from glassnet.kernels.tile import FEATURES
 
 __all__ = ["AVAILABLE", "StoredColumns", "StoredRows", "may_stay_bytes"]
@@ -40,23 +42,24 @@ _settings: Any = config  # Numba may be told to compile for less than this proce
 _OTHER_TARGET = _settings.CPU_NAME or _settings.CPU_FEATURES is not None or not _settings.ENABLE_AVX
 AVAILABLE = bool(FEATURES.get("avx512vnni")) and not _OTHER_TARGET
 _LEAST = 64  # columns below which it does not pay
+_FEWEST, _WORTH = 32, 2**16  # rows and bytes of a batch for which it does
 _LONGEST = 65_536  # terms of a sum: 255 * 128 * 65,536 is below 2^31
-_IN_CACHE = 2**19  # floats whose digits stay in the second-level cache
+_DEEP, _WIDE, _PIECE = 512, 512, 2**17  # rows, columns and floats of a piece of W: its digits stay in the
+_HIGH = 128  # second-level cache, together with so many rows of bytes
 _LARGEST = 127 * 2**16  # with room for rounding below what three digits from -128 to 127 can say
 _TINY = np.float32(1e-30)  # a column of smaller numbers is one of zeros: 8,323,072 / x must be finite
 
 
-def may_stay_bytes(X: Array, scale: Array, shift: Array, n_outputs: int) -> bool:
-    """Whether rows of X may stay bytes on their way into a float32 layer with so many outputs."""
-    members = team.current()
+def may_stay_bytes(X: Array, n_rows: int, scale: Array, shift: Array) -> bool:
+    """Whether so many rows of X may stay bytes on their way into a float32 layer, and gain by it."""
     return (
         AVAILABLE
-        and (members is None or members.size == 1)  # a team's members share out products of floats
+        and n_rows >= _FEWEST
+        and n_rows * X.shape[1] >= _WORTH
+        and _LEAST <= X.shape[1] <= _LONGEST
         and X.dtype == np.uint8
         and X.flags.c_contiguous
         and len(scale) == len(shift) == 1
-        and _LEAST <= X.shape[1] <= _LONGEST
-        and X.shape[1] * n_outputs <= _IN_CACHE
     )
 
 
@@ -67,14 +70,12 @@ class StoredRows:
     Parameters
     ----------
     X : (n, K) uint8; rows : (B,) row numbers, at most 65,536; scale, shift : (1,) float32
-    kept : a dict in which the digits of W are kept for all the rows that share it, while W does not change
     """
 
     X: Array
     rows: Array
     scale: Array
     shift: Array
-    kept: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if max(len(self.rows), self.X.shape[1]) > _LONGEST:
@@ -89,10 +90,22 @@ class StoredRows:
 
     def times(self, W: Array, out: Array) -> None:
         """out (B, N) = these @ W (K, N); out is float32, its rows without gaps."""
-        kept = {} if self.kept is None else self.kept
-        if "digits" not in kept:
-            kept["digits"] = _prepared(np.ascontiguousarray(W, np.float32), self.scale, self.shift)
-        _product(self.X, self.rows, *kept["digits"], out)
+        W = np.ascontiguousarray(W, np.float32)
+        members, edges = self.shares(out.shape[1])
+        if members is None:
+            _rows_times(self.X, self.rows, 0, self.scale, self.shift, W, out)
+        else:
+            members.add_up(
+                _rows_together,
+                [(self.X, self.rows, i, self.scale, self.shift, W[i:j]) for i, j in edges],
+                out,
+            )
+
+    def shares(self, N: int) -> tuple[team.Team | None, list[tuple[int, int]]]:
+        """The team, if a product with N columns is worth sharing out, and each member's columns of X."""
+        K = self.X.shape[1]
+        members = team.willing(len(self) * K * N // 8)
+        return members, cut(K, members.size) if members else [(0, K)]
 
 
 @dataclass(frozen=True)
@@ -104,15 +117,20 @@ class StoredColumns:
     def times(self, D: Array, out: Array) -> None:
         """out (K, N) = these @ D (B, N); out is float32, its rows without gaps."""
         D = np.ascontiguousarray(D, np.float32)  # somebody's layer may hand back another kind
-        _product_transposed(self.T.X, self.T.rows, self.T.scale, self.T.shift, D, out)
+        A = self.T
+        members, edges = A.shares(out.shape[1])
+        if members is None:
+            _columns_times(A.X, A.rows, 0, A.scale, A.shift, D, out)
+        else:
+            members.do(
+                _columns_together,
+                tuple((A.X, A.rows, i, A.scale, A.shift, D, out[i:j]) for i, j in edges),
+            )
 
 
 @jit
-def _digits(M: Array, factor: Array) -> Array:
-    """The digits of each sixteen columns of M (K, N), and in `factor` what they have to be multiplied by.
-
-    NaN and infinity have no digits: their column's factor becomes NaN, and so will all that comes of it.
-    """
+def _to_digits(M: Array, digits: Array, factor: Array) -> None:
+    """The digits of M (K, N) by sixteen columns, and by column what their sums have to be multiplied by."""
     K, N = M.shape
     padded = M
     if K % GROUP or N % LANES:
@@ -120,86 +138,108 @@ def _digits(M: Array, factor: Array) -> Array:
         for k in range(K):
             for n in range(N):
                 padded[k, n] = M[k, n]
-    largest, finite = np.zeros(padded.shape[1], np.float32), np.zeros(padded.shape[1], np.float32)
-    for k in range(len(padded)):
-        for n in range(len(largest)):
-            x = padded[k, n]
-            largest[n] = max(largest[n], abs(x))
-            finite[n] += x * np.float32(0)
-    up = np.empty(len(largest), np.float32)
-    for n in range(len(up)):
-        fine = largest[n] > _TINY and finite[n] == 0
-        up[n] = np.float32(_LARGEST) / largest[n] if fine else np.float32(0)
-        factor[n] = largest[n] / np.float32(_LARGEST) if fine else finite[n]
-    groups = len(padded) // GROUP
-    digits = np.empty((padded.shape[1] // LANES, groups * DIGITS * 64), np.uint8)
-    for block in range(len(digits)):
-        first = 4 * LANES * block
+    deep, wide = padded.shape
+    bits, up = np.zeros(wide, np.int32), np.empty(wide, np.float32)
+    for k in range(deep):
+        larger_magnitudes(padded.ctypes.data + k * padded.strides[0], wide, bits.ctypes.data)
+    largest = bits.view(np.float32)
+    for n in range(wide):
+        up[n], factor[n] = _scales(largest[n])
+    for group in range(deep // GROUP):
         to_digits(
-            padded.ctypes.data + first, padded.strides[0], groups, up.ctypes.data + first,
-            digits.ctypes.data + block * digits.strides[0],
+            padded.ctypes.data + GROUP * group * padded.strides[0], padded.strides[0], wide // LANES,
+            up.ctypes.data, digits.ctypes.data + group * DIGITS * 64, digits.strides[0],
         )  # fmt: skip
-    return digits
 
 
 @jit
-def _prepared(M: Array, scale: Array, shift: Array) -> tuple[Array, Array, Array]:
-    """Digits of M (K, N); what the sums must be multiplied by and what added, each N rounded up to 16."""
-    wide = up_to(M.shape[1], LANES)
-    factor, sums = np.empty(wide, np.float32), np.zeros(wide, np.float64)
-    digits = _digits(M, factor)
-    if shift[0] != 0:
+def _offsets(M: Array, shift: float) -> Array:
+    """What a shift of all the bytes adds to each column of the product."""
+    offset = np.zeros(up_to(M.shape[1], LANES), np.float32)
+    if shift != 0:
+        sums = np.zeros(M.shape[1], np.float64)
         for k in range(len(M)):
             for n in range(M.shape[1]):
                 sums[n] += M[k, n]
-    return digits, factor * scale[0], (sums * shift[0]).astype(np.float32)
+        for n in range(M.shape[1]):
+            offset[n] = sums[n] * shift
+    return offset
 
 
-@jit
-def _product(X: Array, rows: Array, digits: Array, factor: Array, offset: Array, out: Array) -> None:
+def rows_times(
+    X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
+) -> None:  # fmt: skip
+    """out (B, N) = (X[rows, start : start + K] * scale + shift) @ W (K, N)."""
+    offset = _offsets(W, shift[0])
     if out.shape[1] == 1:
-        _rows_by_one_column(X, rows, digits, factor[0], offset[0], out)
+        column, factor = _one_column(W, up_to(len(W), 64))
+        _rows_by_one_column(X, rows, start, len(W), column, factor * scale[0], offset[0], out)
     else:
-        _rows_by_columns(X, rows, digits, factor, offset, out)
+        _rows_by_columns(X, rows, start, scale[0], W, offset, out)
 
 
 @jit
-def _copy_rows(X: Array, rows: Array, first: int, A: Array) -> None:
-    """As many rows as A holds, from number `first` on."""
-    K = X.shape[1]
+def _rows_by_columns(
+    X: Array, rows: Array, start: int, scale: float, W: Array, offset: Array, out: Array
+) -> None:
+    """By pieces of W whose digits stay in the cache, each of which has factors of its own."""
+    (K, N), B = W.shape, len(out)
+    wide = min(N, _WIDE)
+    deep = min(K, _DEEP, _PIECE // wide)
+    digits = np.empty((up_to(wide, LANES) // LANES, up_to(deep, GROUP) // GROUP * DIGITS * 64), np.uint8)
+    factor = np.empty(up_to(wide, LANES), np.float32)
+    A, corner = np.zeros((_HIGH, up_to(deep, 64)), np.uint8), np.empty((TALL, LANES), np.float32)
+    for n in range(0, N, wide):
+        width = min(wide, N - n)
+        for k in range(0, K, deep):
+            depth = min(deep, K - k)
+            groups = up_to(depth, GROUP) // GROUP
+            _to_digits(W[k : k + depth, n : n + width], digits, factor)
+            for i in range(len(factor)):
+                factor[i] *= scale
+            if depth < deep:
+                A[...] = 0
+            for top in range(0, B, _HIGH):
+                _copy_rows(X, rows, start + k, depth, top, A)
+                for block in range(up_to(width, LANES) // LANES):
+                    for first in range(top, min(top + _HIGH, B), TALL):
+                        _tile(
+                            A, (first - top) * A.strides[0], A.strides[0], GROUP, groups, digits, block,
+                            factor, offset, k == 0, out, n, first, min(TALL, B - first), corner,
+                        )  # fmt: skip
+
+
+@jit
+def _copy_rows(X: Array, rows: Array, start: int, K: int, first: int, A: Array) -> None:
+    """K columns of as many rows as A holds, from number `first` on."""
+    source = X.ctypes.data + start
     for r in range(min(len(A), len(rows) - first)):
-        copy_bytes(A.ctypes.data + r * A.strides[0], X.ctypes.data + rows[first + r] * X.strides[0], K)
-
-
-@jit
-def _rows_by_columns(X: Array, rows: Array, digits: Array, factor: Array, offset: Array, out: Array) -> None:
-    K, B = X.shape[1], len(out)
-    A, corner = np.zeros((TALL, up_to(K, 64)), np.uint8), np.empty((TALL, LANES), np.float32)
-    piece = K // len(digits) + 1
-    for first in range(0, B, TALL):
-        _copy_rows(X, rows, first, A)
-        for block in range(len(digits)):
-            for r in range(first + TALL, min(first + 2 * TALL, B)):
-                fetch_soon(X.ctypes.data + rows[r] * X.strides[0] + block * piece, piece)
-            _tile(A, 0, A.strides[0], GROUP, up_to(K, GROUP) // GROUP, digits, block, factor, offset,
-                  out, first, min(TALL, B - first), corner)  # fmt: skip
+        copy_bytes(A.ctypes.data + r * A.strides[0], source + rows[first + r] * X.strides[0], K)
 
 
 @jit
 def _tile(
     A: Array, start: int, a_row: int, a_group: int, groups: int, digits: Array, block: int, factor: Array,
-    offset: Array, out: Array, first: int, tall: int, corner: Array,
+    offset: Array, fresh: bool, out: Array, left: int, first: int, tall: int, corner: Array,
 ) -> None:  # fmt: skip
-    """Rows `first` to `first + tall` of out, sixteen columns; what sticks out goes by way of the corner."""
-    n = LANES * block
+    """Rows `first` to `first + tall` of out, the sixteen columns of a block: their first part, or one more.
+
+    Block 0 begins at column `left`; what sticks out goes by way of the corner.
+    """
+    n = left + LANES * block
     wide = min(LANES, out.shape[1] - n)
     whole = tall == TALL and wide == LANES
     to, stride = corner.ctypes.data, corner.strides[0]
     if whole:
         to, stride = out.ctypes.data + first * out.strides[0] + 4 * n, out.strides[0]
+    elif not fresh:
+        for r in range(tall):
+            for j in range(wide):
+                corner[r, j] = out[first + r, n + j]
     tile_of_digits(
         A.ctypes.data + start, a_row, a_group, digits.ctypes.data + block * digits.strides[0], groups,
-        factor.ctypes.data + 4 * n, offset.ctypes.data + 4 * n, to, stride,
+        factor.ctypes.data + 4 * LANES * block, offset.ctypes.data + 4 * n if fresh else to,
+        0 if fresh else stride, to, stride,
     )  # fmt: skip
     if not whole:
         for r in range(tall):
@@ -208,14 +248,40 @@ def _tile(
 
 
 @jit
+def _one_column(M: Array, n: int) -> tuple[Array, float]:
+    """The digits of M (K, 1), those of one place side by side, (3, n) with zeros behind; and their factor."""
+    column = np.zeros((DIGITS, n), np.uint8)
+    bits = np.int32(0)
+    for size in M[:, 0].copy().view(np.int32):
+        bits = max(bits, size & np.int32(0x7FFFFFFF))
+    largest = np.array([bits], np.int32).view(np.float32)[0]
+    up, factor = _scales(largest)
+    for k in range(len(M)):
+        digits = (np.int32(np.rint(M[k, 0] * up)) + 0x808080) ^ 0x808080
+        for d in range(DIGITS):
+            column[d, k] = digits >> 8 * d & 255
+    return column, factor
+
+
+@jit
+def _scales(largest: Any) -> tuple[Any, Any]:
+    """What makes numbers up to the largest whole ones of 24 bits, and what these have to be multiplied by.
+
+    NaN and infinity have no digits: the factor becomes NaN, and so will all that comes of it.
+    """
+    if largest > _TINY and largest < np.inf:
+        return np.float32(_LARGEST) / largest, largest / np.float32(_LARGEST)
+    return np.float32(0), largest * np.float32(0)
+
+
+@jit
 def _rows_by_one_column(
-    X: Array, rows: Array, digits: Array, factor: float, offset: float, out: Array
+    X: Array, rows: Array, start: int, K: int, column: Array, factor: float, offset: float, out: Array
 ) -> None:
-    lines = up_to(X.shape[1], 64) // 64
-    column = _first_column(digits, 64 * lines)
+    lines = up_to(K, 64) // 64
     A, sums = np.zeros((GROUP, 64 * lines), np.uint8), np.empty((GROUP, DIGITS), np.int32)
     for first in range(0, len(rows), GROUP):
-        _copy_rows(X, rows, first, A)
+        _copy_rows(X, rows, start, K, first, A)
         sums_of_rows(
             A.ctypes.data, A.strides[0], column.ctypes.data, column.strides[0], lines, sums.ctypes.data
         )
@@ -224,73 +290,82 @@ def _rows_by_one_column(
             out[first + r, 0] = np.float32(total) * factor + offset
 
 
-@jit
-def _first_column(digits: Array, n: int) -> Array:
-    """The digits of the first of sixteen columns side by side, (3, n)."""
-    column = np.zeros((DIGITS, n), np.uint8)
-    for g in range(digits.shape[1] // (DIGITS * 64)):
-        for d in range(DIGITS):
-            for i in range(GROUP):
-                column[d, GROUP * g + i] = digits[0, (g * DIGITS + d) * 64 + i]
-    return column
+def columns_times(
+    X: Array, rows: Array, start: int, scale: Array, shift: Array, D: Array, out: Array
+) -> None:  # fmt: skip
+    """out (K, N) = (X[rows, start : start + K] * scale + shift).T @ D (B, N), by pieces of D."""
+    offset = _offsets(D, shift[0])
+    edge, where = np.zeros((_DEEP, STRIP), np.uint8), np.empty(_DEEP, np.int64)
+    for top in range(0, len(rows), _DEEP):
+        some, piece = rows[top : top + _DEEP], D[top : top + _DEEP]
+        if out.shape[1] == 1:
+            _columns_by_one_column(X, some, start, scale[0], piece, offset[0], top == 0, edge, where, out)
+        else:
+            _columns_by_columns(X, some, start, scale[0], piece, offset, top == 0, edge, where, out)
 
 
 @jit
-def _product_transposed(X: Array, rows: Array, scale: Array, shift: Array, D: Array, out: Array) -> None:
-    digits, factor, offset = _prepared(D, scale, shift)
-    groups = up_to(len(rows), GROUP) // GROUP
-    edge, where = np.zeros((GROUP * groups, STRIP), np.uint8), np.empty(GROUP * groups, np.int64)
-    if out.shape[1] == 1:
-        _columns_by_one_column(X, rows, digits, factor, offset, edge, where, out)
-    else:
-        _columns_by_columns(X, rows, digits, factor, offset, edge, where, out)
+def _look_for(X: Array, rows: Array, first: int, n: int, edge: Array, where: Array) -> Any:
+    """Where each row's bytes of n columns are; a strip that is not whole is copied to the edge.
 
-
-@jit
-def _look_for(X: Array, rows: Array, strip: int, edge: Array, where: Array) -> None:
-    """Where each row's bytes of a strip of columns are; a strip that is not whole is copied to the edge.
-
-    Rows that are there only to fill up the last group are nowhere in X: their digits are zeros.
+    Returns the number of groups. Rows that fill up the last one are nowhere in X: their digits are zeros.
     """
-    narrow = min(STRIP, X.shape[1] - strip)
-    for b in range(len(where)):
+    narrow = min(STRIP, n)
+    groups = up_to(len(rows), GROUP) // GROUP
+    for b in range(GROUP * groups):
         where[b] = edge.ctypes.data + b * STRIP
         if b < len(rows):
-            source = X.ctypes.data + rows[b] * X.strides[0] + strip
+            source = X.ctypes.data + rows[b] * X.strides[0] + first
             if narrow == STRIP:
                 where[b] = source
             else:
                 copy_bytes(where[b], source, narrow)
+    return groups
 
 
 @jit
 def _columns_by_columns(
-    X: Array, rows: Array, digits: Array, factor: Array, offset: Array, edge: Array, where: Array, out: Array
-) -> None:
-    groups = len(where) // GROUP
-    A, corner = np.empty((groups, STRIP, GROUP), np.uint8), np.empty((TALL, LANES), np.float32)
-    for strip in range(0, len(out), STRIP):
-        _look_for(X, rows, strip, edge, where)
-        for g in range(groups):
-            w = where[GROUP * g : GROUP * (g + 1)]
-            turn_four(w[0], w[1], w[2], w[3], A.ctypes.data + g * A.strides[0])
-        stop = min(strip + STRIP, len(out))
-        for block in range(len(digits)):
+    X: Array, rows: Array, start: int, scale: float, D: Array, offset: Array, fresh: bool, edge: Array,
+    where: Array, out: Array,
+) -> None:  # fmt: skip
+    N = out.shape[1]
+    wide = min(N, _PIECE // _DEEP)
+    digits = np.empty((up_to(wide, LANES) // LANES, len(where) * DIGITS * LANES), np.uint8)
+    factor = np.empty(up_to(wide, LANES), np.float32)
+    A, corner = np.empty((len(where) // GROUP, STRIP, GROUP), np.uint8), np.empty((TALL, LANES), np.float32)
+    for n in range(0, N, wide):
+        width = min(wide, N - n)
+        _to_digits(D[:, n : n + width], digits, factor)
+        for i in range(len(factor)):
+            factor[i] *= scale
+        for strip in range(0, len(out), STRIP):
+            groups = _look_for(X, rows, start + strip, len(out) - strip, edge, where)
+            for g in range(groups):
+                w = where[GROUP * g : GROUP * (g + 1)]
+                turn_four(w[0], w[1], w[2], w[3], A.ctypes.data + g * A.strides[0])
+            stop = min(strip + STRIP, len(out))
             for first in range(strip, stop, TALL):
-                _tile(A, GROUP * (first - strip), GROUP, A.strides[0], groups, digits, block, factor, offset,
-                      out, first, min(TALL, stop - first), corner)  # fmt: skip
+                for block in range(up_to(width, LANES) // LANES):  # whole rows, one after the other
+                    _tile(A, GROUP * (first - strip), GROUP, A.strides[0], groups, digits, block, factor,
+                          offset, fresh, out, n, first, min(TALL, stop - first), corner)  # fmt: skip
 
 
 @jit
 def _columns_by_one_column(
-    X: Array, rows: Array, digits: Array, factor: Array, offset: Array, edge: Array, where: Array, out: Array
-) -> None:
-    column, sums = _first_column(digits, len(where)), np.empty(STRIP, np.float32)
+    X: Array, rows: Array, start: int, scale: float, D: Array, offset: float, fresh: bool, edge: Array,
+    where: Array, out: Array,
+) -> None:  # fmt: skip
+    column, factor = _one_column(D, len(where))
+    by, sums = np.empty(1, np.float32), np.empty(STRIP, np.float32)
+    by[0] = factor * scale
     for strip in range(0, len(out), STRIP):
-        _look_for(X, rows, strip, edge, where)
+        groups = _look_for(X, rows, start + strip, len(out) - strip, edge, where)
         sums_of_columns(
-            where.ctypes.data, len(where) // GROUP, column.ctypes.data, column.strides[0], factor.ctypes.data,
-            offset.ctypes.data, sums.ctypes.data,
-        )  # fmt: skip
+            where.ctypes.data, groups, column.ctypes.data, column.strides[0], by.ctypes.data, sums.ctypes.data
+        )
         for k in range(min(STRIP, len(out) - strip)):
-            out[strip + k, 0] = sums[k]
+            out[strip + k, 0] = sums[k] + (offset if fresh else out[strip + k, 0])
+
+
+_rows_times, _rows_together = jit(rows_times), team.divided(rows_times)
+_columns_times, _columns_together = jit(columns_times), team.divided(columns_times)

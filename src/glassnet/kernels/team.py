@@ -15,7 +15,7 @@ import functools
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, ParamSpec
@@ -192,6 +192,12 @@ class Team:
         self._job = number, share, parts
         if not share(self._board, number, parts, True, 0):
             raise RuntimeError("a part of the work shared out to threads failed: is there enough memory?")
+
+    def add_up(self, share: Share, parts: Sequence[tuple[Any, ...]], out: npt.NDArray[Any]) -> None:
+        """out = the sum of what the kernel writes to its last argument, for each part a term like `out`."""
+        terms = self.scratch("terms", (len(parts), *out.shape), out.dtype)
+        self.do(share, tuple((*part, term) for part, term in zip(parts, terms, strict=True)))
+        np.sum(terms, axis=0, out=out)
 
     def _member(self, place: int) -> None:
         move_to_processor(place)

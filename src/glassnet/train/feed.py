@@ -117,40 +117,32 @@ class Feed:
         """Sum of the weights of these rows."""
         return float(self.w[rows].sum()) if self.weighted else float(len(rows))
 
-    def stays_bytes(self, network: Network) -> bool:
-        """Whether this network can multiply the stored bytes as they are: its first layer is a product."""
-        first = network.layers[0]
+    def stays_bytes(self, network: Network, n_rows: int, stored: Any = None) -> bool:
+        """Whether this network can multiply so many rows (of `stored`, else X) as bytes, and gains by it."""
         return (
-            type(first) is Dense
-            and self.augment is None
+            not self.sparse
             and self.dtype == np.float32
-            and not self.sparse
-            and kernels.may_stay_bytes(self.X, self.scale, self.shift, first.units)
+            and type(network.layers[0]) is Dense  # a product
+            and kernels.may_stay_bytes(self.X if stored is None else stored, n_rows, self.scale, self.shift)
         )
 
     def pieces(self, network: Network, rows: slice) -> Iterator[slice]:
-        """Rows cut into pieces for `take_many`, which stay in the cache from forward to backward."""
-        return network.chunks(rows, _MORE_BYTES if self.stays_bytes(network) else 1)
+        """Rows cut into pieces that stay in the cache from forward to backward."""
+        return network.chunks(rows, _MORE_BYTES if self.stays_bytes(network, len(self)) else 1)
 
-    def take_many(
-        self, network: Network, rows: Array, kept: dict[str, Any], rng: np.random.Generator | None = None
+    def take(
+        self, rows: Array, rng: np.random.Generator | None = None, network: Network | None = None
     ) -> tuple[Any, Array, Array]:
-        """As `take`, for this network alone: X may be `StoredRows`, which are faster where there are many.
-
-        `kept` : the same dict for all the rows that the network is shown while its parameters do not change.
-        """
-        if not self.stays_bytes(network):
-            return self.take(rows, rng)
-        X = kernels.StoredRows(self.X, rows, self.scale, self.shift, kept)
-        return X, self.y[rows], self.w[rows] if self.weighted else self.w
-
-    def take(self, rows: Array, rng: np.random.Generator | None = None) -> tuple[Array, Array, Array]:
         """X, y and weights of these rows, ready for the network; X is valid until the next call.
 
-        `rng` draws the augmentation; None leaves it out (evaluation). Mixed class codes (B,) come back as
-        shares (B, C).
+        Parameters
+        ----------
+        rows : (B,) row numbers
+        rng : draws the augmentation; None leaves it out (evaluation). Mixed class codes (B,) come back as
+            shares (B, C)
+        network : who takes them: if its first layer can multiply them as the bytes they are, and if there
+            are enough of them, X is `StoredRows`; None for numbers in any case
         """
-        X = self._room(len(rows))  # (B, I)
         stored, which, mixed = self.X, rows, None
         if self.indirect:
             stored = self.X[rows].toarray() if self.sparse else self.X[rows]
@@ -160,8 +152,15 @@ class Feed:
             mixed = changed if isinstance(changed, Mixed) else None
             stored, which = changed.X if isinstance(changed, Mixed) else changed, first_rows(len(rows))
             if stored.shape != (len(rows), self.n_inputs):
-                raise InputError(f"augment must keep the shape {X.shape}: it gave {stored.shape}")
-        kernels.gather(stored, which, self.scale, self.shift, X)
+                raise InputError(
+                    f"augment must keep the shape {len(rows), self.n_inputs}: it gave {stored.shape}"
+                )
+        X: Any
+        if network is not None and self.stays_bytes(network, len(rows), stored):
+            X = kernels.StoredRows(stored, which, self.scale, self.shift)
+        else:
+            X = self._room(len(rows))  # (B, I)
+            kernels.gather(stored, which, self.scale, self.shift, X)
         y, w = self.y[rows], self.w[rows] if self.weighted else self.w
         return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
 
@@ -193,13 +192,13 @@ class Feed:
             raise InputError(f"augment must mix rows of the batch: {error}") from None
         return shares, weight
 
-    def stretch(self, network: Network, where: slice, kept: dict[str, Any]) -> tuple[Any, Array, Array]:
-        """These rows in this feed's own order, as `take_many` gives them, or not even copied."""
+    def stretch(self, network: Network, where: slice) -> tuple[Any, Array, Array]:
+        """These rows in this feed's own order, as `take` gives them to this network, or not even copied."""
         rows = self.rows[where]
         if self.ready and len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
             stored = slice(int(rows[0]), int(rows[-1]) + 1)
             return self.X[stored], self.y[stored], self.w[stored] if self.weighted else self.w
-        return self.take_many(network, rows, kept)
+        return self.take(rows, network=network)
 
 
 def _weights(sample_weight: Array | None, n: int) -> Array | None:

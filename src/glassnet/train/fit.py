@@ -89,7 +89,7 @@ def fit(
     for callback in callbacks:
         callback.on_start(run)
     try:
-        with threads_for(network, size, in_order=train.augment is not None):
+        with threads_for(network, size, train.augment is not None, train.stays_bytes(network, size)):
             for epoch in range(run.epoch, epochs):
                 if run.stopped:
                     break

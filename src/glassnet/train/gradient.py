@@ -31,26 +31,20 @@ def batch_gradient(
     """
     scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
 
-    in_parts = goes_in_parts(network, len(rows))
-
-    def take(network: Network, rows: Array, kept: dict[str, Any]) -> tuple[Any, Array, Array]:
-        return train.take_many(network, rows, kept, draw) if in_parts else train.take(rows, draw)
-
-    def learn(network: Network, part: slice, kept: dict[str, Any]) -> tuple[float, list[float]]:
-        X, y, w = take(network, rows[part], kept)
+    def learn(network: Network, part: Array) -> tuple[float, list[float]]:
+        X, y, w = train.take(part, draw, network)
         loss = network.gradient(X, y, w, scale)
         if not math.isfinite(loss):  # the network's memory still shows where
             return loss, []
         return loss, metric_sums(network, network.outputs, y, metrics)
 
-    if not in_parts:
-        return learn(network, slice(0, len(rows)), {})
+    if not goes_in_parts(network, len(rows)):
+        return learn(network, rows)
 
     def learn_in_parts(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
         loss, sums, total = 0.0, [0.0] * len(metrics), np.zeros_like(network.grad)
-        kept: dict[str, Any] = {}
         for part in train.pieces(network, stretch):
-            value, found = learn(network, part, kept)
+            value, found = learn(network, rows[part])
             loss += value
             if not math.isfinite(loss):
                 break

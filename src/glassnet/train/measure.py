@@ -101,9 +101,8 @@ def outputs(network: Network, feed: Feed) -> Array:
     Z = np.empty((len(feed), network.n_outputs), network.dtype)
 
     def fill(network: Network, stretch: slice) -> None:
-        kept: dict[str, Any] = {}
         for rows in feed.pieces(network, stretch):
-            X, _, _ = feed.stretch(network, rows, kept)
+            X, _, _ = feed.stretch(network, rows)
             Z[rows] = network.forward(X)
 
     over_rows(network, len(feed), fill)
@@ -117,9 +116,8 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
 
     def look(network: Network, stretch: slice) -> list[float]:
         sums = [0.0] * (1 + len(metrics))
-        kept: dict[str, Any] = {}
         for rows in feed.pieces(network, stretch):
-            X, y, w = feed.stretch(network, rows, kept)
+            X, y, w = feed.stretch(network, rows)
             Z = network.forward(X)
             found = [value / len(feed) for value in metric_sums(network, Z, y, metrics)]
             loss = network.loss.gradient(Z, y, w, 1.0 / total, network.dZ)  # dZ is scratch here

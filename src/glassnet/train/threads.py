@@ -21,10 +21,15 @@ def goes_in_parts(network: Network, rows: int) -> bool:
     return rows > 2 * network.chunk_rows and not network.couples_rows
 
 
-def threads_for(network: Network, rows: int, in_order: bool = False) -> AbstractContextManager[None]:
+def threads_for(
+    network: Network, rows: int, in_order: bool = False, stored: bool = False
+) -> AbstractContextManager[None]:
     """The threads for batches of `rows` rows, as many as the BLAS may use (`threadpoolctl` limits both).
 
-    `in_order`: random numbers are drawn for one row after the other, so no thread can begin in the middle.
+    Parameters
+    ----------
+    in_order : random numbers are drawn for one row after the other, so no thread can begin in the middle
+    stored : the first layer multiplies stored bytes, which no BLAS can
     """
     if network.n_parameters * rows < _WORK:
         return nullcontext()
@@ -33,4 +38,5 @@ def threads_for(network: Network, rows: int, in_order: bool = False) -> Abstract
         return crewed(network)
     widths = [layer.n_out for layer in network.every_layer()]
     even = rows <= _SHORT or all(width % _EVEN == 0 for width in widths if width > _EVEN)
-    return kernels.employed(products=max(widths) <= _WIDE and even)
+    mostly_stored = stored and 2 * network.n_inputs * widths[0] > network.n_parameters
+    return kernels.employed(products=mostly_stored or (max(widths) <= _WIDE and even))
