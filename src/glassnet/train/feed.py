@@ -19,7 +19,7 @@ from glassnet.nn.network import Network
 __all__ = ["AffineScaling", "Augment", "Feed"]
 
 Array = npt.NDArray[Any]
-_MORE_BYTES = 2  # times as many rows as of floats: four would leave no room for what they are multiplied with
+_MORE_BYTES = 3  # times as many rows as of floats: four would leave no room for what they are multiplied with
 _COMPILED_FOR = "?bhilqBHILQfd"  # type codes that the compiled kernels read; others are converted batch-wise
 #: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead, perhaps mixed; one with
 #: a method of_rows(X, row numbers, generator) for the same is spared a copy
