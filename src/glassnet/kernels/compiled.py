@@ -90,7 +90,10 @@ def product(A: Array | StoredRows | StoredColumns, B: Array, out: Array) -> None
         return
     (M, K), N = A.shape, B.shape[1]
     if M * K * N < 8 * LONG:
-        np.matmul(A, B, out=out)
+        try:
+            np.dot(A, B, out)  # 0.5 us less than matmul
+        except ValueError:  # into memory of another kind, or with gaps
+            np.matmul(A, B, out=out)
         return
     members = team.current()
     if members is None or not members.multiplies or not suits(A, B, out, members.size):

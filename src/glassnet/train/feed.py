@@ -121,9 +121,9 @@ class Feed:
         """Whether this network can multiply so many rows (of `stored`, else X) as bytes, and gains by it."""
         return (
             not self.sparse
+            and kernels.may_stay_bytes(self.X if stored is None else stored, n_rows, self.scale, self.shift)
             and self.dtype == np.float32
             and type(network.layers[0]) is Dense  # a product
-            and kernels.may_stay_bytes(self.X if stored is None else stored, n_rows, self.scale, self.shift)
         )
 
     def pieces(self, network: Network, rows: slice) -> Iterator[slice]:

@@ -30,21 +30,30 @@ def batch_gradient(
     A batch too large for the cache goes through in parts whose gradients add up to the same thing.
     """
     scale = 1.0 / (train.total_weight(rows) or math.inf)  # rows of weight 0 teach nothing
+    if goes_in_parts(network, len(rows)):
+        return _in_parts(network, train, rows, metrics, draw, scale)
+    return _at_once(network, train, rows, metrics, draw, scale)
 
-    def learn(network: Network, part: Array) -> tuple[float, list[float]]:
-        X, y, w = train.take(part, draw, network)
-        loss = network.gradient(X, y, w, scale)
-        if not math.isfinite(loss):  # the network's memory still shows where
-            return loss, []
-        return loss, metric_sums(network, network.outputs, y, metrics)
 
-    if not goes_in_parts(network, len(rows)):
-        return learn(network, rows)
+def _at_once(
+    network: Network, train: Feed, rows: Array, metrics: Sequence[str], draw: np.random.Generator | None,
+    scale: float,
+) -> tuple[float, list[float]]:  # fmt: skip
+    X, y, w = train.take(rows, draw, network)
+    loss = network.gradient(X, y, w, scale)
+    if not metrics or not math.isfinite(loss):  # the network's memory still shows where
+        return loss, []
+    return loss, metric_sums(network, network.outputs, y, metrics)
 
-    def learn_in_parts(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
+
+def _in_parts(
+    network: Network, train: Feed, rows: Array, metrics: Sequence[str], draw: np.random.Generator | None,
+    scale: float,
+) -> tuple[float, list[float]]:  # fmt: skip
+    def learn(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
         loss, sums, total = 0.0, [0.0] * len(metrics), np.zeros_like(network.grad)
         for part in train.pieces(network, stretch):
-            value, found = learn(network, rows[part])
+            value, found = _at_once(network, train, rows[part], metrics, draw, scale)
             loss += value
             if not math.isfinite(loss):
                 break
@@ -52,10 +61,10 @@ def batch_gradient(
             kernels.accumulate(total, network.grad)
         return loss, sums, total
 
-    stretches = over_rows(network, len(rows), learn_in_parts)
+    stretches = over_rows(network, len(rows), learn)
     loss = sum(value for value, _, _ in stretches)
     if not math.isfinite(loss) and len(stretches) > 1:  # it may be a twin's: once more, for this one to show
-        return learn_in_parts(network, slice(0, len(rows)))[:2]
+        return learn(network, slice(0, len(rows)))[:2]
     network.grad[:] = stretches[0][2]
     for _, _, total in stretches[1:]:
         kernels.accumulate(network.grad, total)
