@@ -1,8 +1,9 @@
 """Matrix products of the sizes that small networks have: short batches, wide inputs, few outputs.
 
-A BLAS first copies both factors into an order of its own, which does not pay for a batch of 32 rows, and
-its copies push the weights out of the cache. Here at most a panel of B is copied, small enough for the
-first-level cache, and passes by all rows of A, tile by tile.
+A BLAS first copies both factors into an order of its own, which does not pay for a batch of 32 rows. Here
+only B is copied, a panel at a time, small enough for the second-level cache; it passes by all rows of A,
+which are read where they lie, tile by tile. Rows whose distance is a multiple of 4096 bytes are in each
+other's way in the cache: better leave a gap behind each (`room.spaced`).
 """
 
 from __future__ import annotations
@@ -13,19 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.jit import jit
-from glassnet.kernels.tile import BYTES, TALL, make_tile
+from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_copy, make_tiles
 
 __all__ = ["gemm_plain", "suits"]
 
 Array = npt.NDArray[Any]
-_tile_1, _tile_2, _tile_3, _tile_4 = (make_tile(vectors) for vectors in (1, 2, 3, 4))
+_tiles_1, _tiles_2, _tiles_3, _tiles_4 = (make_tiles(vectors) for vectors in (1, 2, 3, 4))
+_copy_1, _copy_2, _copy_3, _copy_4 = (make_copy(vectors) for vectors in (1, 2, 3, 4))
 
 _LEAST = 16  # inputs and outputs
 _SHORT_BATCH = 64  # rows up to which it is faster than the BLAS with one thread too
-_DEEP = 128  # k of a panel: 128 x 64 float32 are 32 KiB
-_BLOCK = 64  # rows of A that stay in the cache from panel to panel
-_SHORT = 48  # rows of A that are too few to pay for the copy of a panel: rows of B are then read where
-_DEEP_IN_PLACE = 64  # they lie, fewer at a time
+_DEEP = 256  # k of a panel
+_BLOCK = 64  # rows of A that stay in the cache from strip to strip
 
 
 def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
@@ -45,35 +45,51 @@ def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
 
 
 @jit
-def _tile(
-    vectors: int, like: Array, a: int, a_row: int, a_k: int, b: int, b_k: int, c: int, c_row: int, n_k: int,
-    fresh: bool,
+def _tiles(
+    vectors: int, like: float, n: int, a: int, a_row: int, a_k: int, b: int, b_k: int, c: int, c_row: int,
+    n_k: int, fresh: bool,
 ) -> None:  # fmt: skip
     if vectors == 4:
-        _tile_4(like, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
+        _tiles_4(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
     elif vectors == 3:
-        _tile_3(like, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
+        _tiles_3(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
     elif vectors == 2:
-        _tile_2(like, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
+        _tiles_2(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
     else:
-        _tile_1(like, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
+        _tiles_1(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
 
 
 @jit
-def _copy(B: Array, panel: Array, padded: int) -> None:
-    """The panel: B, then zeros up to `padded` columns."""
-    deep, wide = B.shape
-    if B.strides[1] == B.itemsize:
-        for i in range(deep):
-            for j in range(wide):
-                panel[i, j] = B[i, j]
+def _strip(s: int, strips: int, in_row: int, lanes: int) -> tuple[int, int]:
+    """The first column of a strip, and its vectors."""
+    start = s * in_row // strips
+    return start * lanes, (s + 1) * in_row // strips - start
+
+
+@jit
+def _pack(B: Array, n: int, vectors: int, panel: Array) -> None:
+    """Columns n to n + vectors * lanes of B, row behind row; zeros where B has no more columns."""
+    deep, size = len(B), B.itemsize
+    width = vectors * (BYTES // size)
+    if B.strides[1] == size and n + width <= B.shape[1]:
+        source, row, to = B.ctypes.data + n * size, B.strides[0], panel.ctypes.data
+        if vectors == 4:
+            _copy_4(panel[0], deep, source, row, to)
+        elif vectors == 3:
+            _copy_3(panel[0], deep, source, row, to)
+        elif vectors == 2:
+            _copy_2(panel[0], deep, source, row, to)
+        else:
+            _copy_1(panel[0], deep, source, row, to)
     else:
-        for j in range(wide):
-            for i in range(deep):
-                panel[i, j] = B[i, j]
-    for i in range(deep):
-        for j in range(wide, padded):
-            panel[i, j] = 0
+        packed = panel[: deep * width].reshape(deep, width)
+        for j in range(width):
+            if n + j < B.shape[1]:
+                for i in range(deep):
+                    packed[i, j] = B[i, n + j]
+            else:
+                for i in range(deep):
+                    packed[i, j] = 0
 
 
 @jit
@@ -96,35 +112,35 @@ def gemm_plain(A: Array, B: Array, out: Array) -> None:
     out : (M, N), its rows without gaps, no memory of A or B
     """
     (M, K), N = A.shape, B.shape[1]
-    (a_row, a_k), (b_k, b_column), c_row = A.strides, B.strides, out.strides[0]
+    (a_row, a_k), c_row = A.strides, out.strides[0]
     lanes = BYTES // A.itemsize
-    full = 4 * lanes
-    short = M <= _SHORT and M % TALL == 0 and N % lanes == 0 and b_column == A.itemsize
-    step = _DEEP_IN_PLACE if short else _DEEP
-    panels = np.empty((1 if short else (N + full - 1) // full, _DEEP, full), A.dtype)
-    corner = np.empty((TALL, full), A.dtype)
-    for k in range(0, K, step):
-        deep, fresh = min(step, K - k), k == 0
-        if not short:
-            for p in range(len(panels)):
-                _copy(B[k : k + deep, p * full : (p + 1) * full], panels[p], full)
+    in_row = (N + lanes - 1) // lanes  # vectors
+    strips = (in_row + WIDEST - 1) // WIDEST  # of columns, as equally wide as whole vectors can be
+    panels = np.empty((strips, _DEEP * WIDEST * lanes), A.dtype)
+    corner = np.empty((TALL, WIDEST * lanes), A.dtype)
+    for k in range(0, K, _DEEP):
+        deep, fresh = min(_DEEP, K - k), k == 0
+        for s in range(strips):
+            n, vectors = _strip(s, strips, in_row, lanes)
+            _pack(B[k : k + deep], n, vectors, panels[s])
         for block in range(0, M, _BLOCK):
-            for n in range(0, N, full):
-                wide = min(full, N - n)
-                vectors = (wide + lanes - 1) // lanes
-                whole = wide == vectors * lanes
-                b, stride = B.ctypes.data + k * b_k + n * b_column, b_k
-                if not short:
-                    b, stride = panels.ctypes.data + n // full * panels.strides[0], panels.strides[1]
-                for m in range(block, min(block + _BLOCK, M), TALL):
+            stop = min(block + _BLOCK, M)
+            for s in range(strips):
+                n, vectors = _strip(s, strips, in_row, lanes)
+                b, b_step = panels.ctypes.data + s * panels.strides[0], vectors * BYTES
+                wide = min(vectors * lanes, N - n)
+                inside = (
+                    (stop - block) // TALL if wide == vectors * lanes else 0
+                )  # nothing sticks out of these
+                _tiles(
+                    vectors, corner[0, 0], inside, A.ctypes.data + block * a_row + k * a_k, a_row, a_k, b,
+                    b_step, out.ctypes.data + block * c_row + n * A.itemsize, c_row, deep, fresh,
+                )  # fmt: skip
+                for m in range(block + inside * TALL, stop, TALL):  # the others go by way of the corner
                     first = min(m, M - TALL)  # the last rows may be done twice
-                    a = A.ctypes.data + first * a_row + k * a_k
-                    c = out.ctypes.data + m * c_row + n * A.itemsize
-                    inside = first == m and whole
-                    if not inside:  # what sticks out goes by way of the corner
-                        c = corner.ctypes.data
-                    _tile(vectors, A, a, a_row, a_k, b, stride, c, c_row if inside else corner.strides[0],
-                          deep, fresh or not inside)  # fmt: skip
-                    if not inside:
-                        for i in range(m, min(m + TALL, M)):
-                            _add_or_set(out[i, n : n + wide], corner[i - first], fresh)
+                    _tiles(
+                        vectors, corner[0, 0], 1, A.ctypes.data + first * a_row + k * a_k, a_row, a_k, b,
+                        b_step, corner.ctypes.data, corner.strides[0], deep, True,
+                    )  # fmt: skip
+                    for i in range(m, min(m + TALL, M)):
+                        _add_or_set(out[i, n : n + wide], corner[i - first], fresh)

@@ -7,12 +7,14 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.np import numpy_support
 
 from glassnet.kernels.jit import intrinsic, jit
 from glassnet.kernels.lanes import called
 
-__all__ = ["LINE", "copy", "copy_bytes", "fetch_soon", "up_to"]
+__all__ = ["LINE", "copy", "copy_bytes", "fetch_soon", "stretch_of_row", "up_to"]
 
+array_at: Any = numpy_support.carray
 _I8, _I32 = ir.IntType(8), ir.IntType(32)
 LINE = 64  # bytes that a processor fetches at once
 
@@ -54,3 +56,21 @@ def fetch_soon(_context: Any, address: Any, n: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), generate
+
+
+@intrinsic
+def _pointer(_context: Any, address: Any, like: Any) -> Any:
+    """To numbers of an array's type at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    pointer: Any = types.CPointer
+    return pointer(like.dtype)(types.intp, like), generate
+
+
+@jit
+def stretch_of_row(A: Any, i: int, start: int, stop: int) -> Any:
+    """A[i, start:stop] where the rows of A have no gaps inside, so that the compiler knows it."""
+    address = A.ctypes.data + i * A.strides[0] + start * A.itemsize
+    return array_at(_pointer(address, A), (stop - start,))

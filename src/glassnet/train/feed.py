@@ -12,6 +12,7 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.data.augment import Mixed, changed_rows, first_rows
 from glassnet.errors import InputError
+from glassnet.kernels.room import spaced
 from glassnet.nn.layers import Dense
 from glassnet.nn.losses import ONE
 from glassnet.nn.network import Network
@@ -123,7 +124,7 @@ class Feed:
             not self.sparse
             and kernels.may_stay_bytes(self.X if stored is None else stored, n_rows, self.scale, self.shift)
             and self.dtype == np.float32
-            and type(network.layers[0]) is Dense  # a product
+            and _multiplies(network)
         )
 
     def pieces(self, network: Network, rows: slice) -> Iterator[slice]:
@@ -159,16 +160,22 @@ class Feed:
         if network is not None and self.stays_bytes(network, len(rows), stored):
             X = kernels.StoredRows(stored, which, self.scale, self.shift)
         else:
-            X = self._room(len(rows))  # (B, I)
+            X = self._room(len(rows), network is not None and _multiplies(network))  # (B, I)
             kernels.gather(stored, which, self.scale, self.shift, X)
         y, w = self.y[rows], self.w[rows] if self.weighted else self.w
         return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
 
-    def _room(self, n_rows: int) -> Array:
-        """Memory for converted rows, one for each thread: what is in it is valid until its next call."""
-        room: Array | None = getattr(self._memory, "room", None)
+    def _room(self, n_rows: int, apart: bool) -> Array:
+        """Memory for converted rows, one for each thread: what is in it is valid until its next call.
+
+        With gaps between the rows (`apart`) it is faster to multiply, without them for all else.
+        """
+        name = "apart" if apart else "close"
+        room: Array | None = getattr(self._memory, name, None)
         if room is None or len(room) < n_rows:
-            room = self._memory.room = np.empty((n_rows, self.n_inputs), self.dtype)
+            allocate = spaced if apart else np.empty
+            room = allocate((n_rows, self.n_inputs), self.dtype)
+            setattr(self._memory, name, room)
         return room[:n_rows]
 
     def _mixed(self, y: Array, w: Array, mixed: Mixed) -> tuple[Array, Array]:
@@ -223,6 +230,11 @@ def row_numbers(rows: Array | None, n: int) -> Array:
     if low < 0 or high >= n:
         raise InputError(f"rows has numbers from {low} to {high}, but X has rows 0 to {n - 1}")
     return numbers.astype(np.int64)
+
+
+def _multiplies(network: Network) -> bool:
+    """Whether the first thing that happens to rows is a product; somebody's own layer may do anything."""
+    return type(network.layers[0]) is Dense
 
 
 def _form(network: Network) -> str:
