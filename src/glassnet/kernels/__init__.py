@@ -21,14 +21,23 @@ if _form == "reference":
         """Nobody: NumPy does everything, with the threads of its BLAS."""
         return nullcontext()
 
-    def may_stay_bytes(X: Any, n_rows: int, scale: Any, shift: Any) -> bool:
+    def alone() -> AbstractContextManager[None]:
+        """The same."""
+        return nullcontext()
+
+    def work_alone() -> None:
+        """The same."""
+
+    def may_stay_bytes(X: Any, n_rows: int, units: int, scale: Any, shift: Any) -> bool:
         """Never: the definition multiplies floats."""
         return False
 else:
     from glassnet.kernels.compiled import *  # noqa: F403
     from glassnet.kernels.stored import StoredRows as StoredRows
     from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes
+    from glassnet.kernels.team import alone as alone
     from glassnet.kernels.team import employed as employed
+    from glassnet.kernels.team import work_alone as work_alone
 
 __all__ = [  # noqa: F405
     "accumulate",

@@ -27,8 +27,7 @@ from glassnet.kernels.lanes import (
 )
 
 __all__ = [
-    "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "sums_of_columns", "sums_of_rows",
-    "tile_of_digits", "to_digits", "turn_four",
+    "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits", "to_digits", "turn_four",
 ]  # fmt: skip
 
 DIGITS, GROUP = 3, 4
@@ -156,72 +155,3 @@ def turn_four(_context: Any, a: Any, b: Any, c: Any, d: Any, out: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 5), generate
-
-
-@intrinsic
-def sums_of_rows(_context: Any, a: Any, a_row: Any, b: Any, b_digit: Any, n_lines: Any, out: Any) -> Any:
-    """For one column of digits: the sums of 4 rows of bytes with each of 3 digits, 12 int32.
-
-    Lines are 64 bytes; each digit's are `b_digit` bytes apart.
-    """
-
-    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, a_row, b, b_digit, n_lines, out = args
-        sums = [_zeros(builder, DIGITS) for _ in range(GROUP)]
-        with cgutils.for_range(builder, n_lines) as loop:
-            line = builder.mul(loop.index, a.type(64))
-            digits = [
-                load(builder, WORDS, builder.add(builder.add(b, line), builder.mul(b_digit, a.type(d))))
-                for d in range(DIGITS)
-            ]
-            for r, row in enumerate(sums):
-                at = builder.add(builder.add(a, line), builder.mul(a_row, a.type(r)))
-                stored = load(builder, WORDS, at).value
-                for digit, total in zip(digits, row, strict=True):
-                    _add_products(builder, total, stored, digit.value)
-        add_up = called(builder, "llvm.vector.reduce.add.v16i32", ir.IntType(32), WORDS)
-        for i, total in enumerate(total for row in sums for total in row):
-            whole = Lanes(builder, builder.call(add_up, [builder.load(total)]))
-            whole.store(builder.add(out, a.type(4 * i)))
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 6), generate
-
-
-@intrinsic
-def sums_of_columns(
-    _context: Any, where: Any, n_groups: Any, b: Any, b_digit: Any, factor: Any, out: Any
-) -> Any:  # fmt: skip
-    """For one column of digits: the sums over all rows of 64 columns of bytes, times `factor`.
-
-    The addresses of the rows are at `where`; each digit's groups are `b_digit` bytes apart.
-    """
-
-    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        where, n_groups, b, b_digit, factor, out = args
-        word = ir.IntType(32)
-        sums = [_zeros(builder, DIGITS) for _ in range(STRIP // 16)]
-        with cgutils.for_range(builder, n_groups) as loop:
-            addresses = builder.add(where, builder.mul(loop.index, where.type(8 * GROUP)))
-            rows = [
-                load(builder, where.type, builder.add(addresses, where.type(8 * i))).value
-                for i in range(GROUP)
-            ]
-            digits = []
-            for d in range(DIGITS):
-                at = builder.add(
-                    builder.add(b, builder.mul(loop.index, where.type(4))),
-                    builder.mul(b_digit, where.type(d)),
-                )
-                digits.append(number(builder, 0).each(load(builder, word, at).value))
-            for piece, totals in enumerate(sums):
-                here = (builder.add(row, where.type(16 * piece)) for row in rows)
-                stored = side_by_side(*(load_bytes(builder, at) for at in here))
-                for digit, total in zip(digits, totals, strict=True):
-                    _add_products(builder, total, stored.value, digit)
-        by = load(builder, ir.FloatType(), factor).value
-        for piece, totals in enumerate(sums):
-            _value(builder, totals).times_plus(by, 0.0).store(builder.add(out, where.type(64 * piece)))
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 6), generate

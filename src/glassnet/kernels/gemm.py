@@ -23,7 +23,7 @@ _tiles_1, _tiles_2, _tiles_3, _tiles_4 = (make_tiles(vectors) for vectors in (1,
 _copy_1, _copy_2, _copy_3, _copy_4 = (make_copy(vectors) for vectors in (1, 2, 3, 4))
 
 _LEAST = 16  # inputs and outputs
-_SHORT_BATCH = 64  # rows up to which it is faster than the BLAS with one thread too
+_SHORT_BATCH, _FEW_COLUMNS = 64, 64  # up to which it is faster than the BLAS with one thread too
 _DEEP = 256  # k of a panel
 _BLOCK = 64  # rows of A that stay in the cache from strip to strip
 
@@ -36,7 +36,7 @@ def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
         and M >= TALL
         and K >= _LEAST
         and N >= _LEAST
-        and (threads > 1 or min(M, K) <= _SHORT_BATCH)
+        and (threads > 1 or min(M, K) <= _SHORT_BATCH or N <= _FEW_COLUMNS)
         and A.dtype == B.dtype == out.dtype
         and A.dtype.char in "fd"
         and A.dtype.isnative

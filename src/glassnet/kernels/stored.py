@@ -10,7 +10,7 @@ the three sums become one float. Sums of floats lose as much, or more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,6 @@ from glassnet.kernels.digits import (
     STRIP,
     TALL,
     larger_magnitudes,
-    sums_of_columns,
-    sums_of_rows,
     tile_of_digits,
     to_digits,
     turn_four,
@@ -32,6 +30,7 @@ from glassnet.kernels.digits import (
 from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
 from glassnet.kernels.memory import copy_bytes, up_to
+from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
 from glassnet.kernels.team import cut
 from glassnet.kernels.tile import FEATURES
 
@@ -50,10 +49,10 @@ _LARGEST = 127 * 2**16  # with room for rounding below what three digits from -1
 _TINY = np.float32(1e-30)  # a column of smaller numbers is one of zeros: 8,323,072 / x must be finite
 
 
-def may_stay_bytes(X: Array, n_rows: int, scale: Array, shift: Array) -> bool:
+def may_stay_bytes(X: Array, n_rows: int, units: int, scale: Array, shift: Array) -> bool:
     """Whether so many rows of X may stay bytes on their way into a float32 layer, and gain by it."""
     return (
-        AVAILABLE
+        (AVAILABLE or units == 1)
         and n_rows >= _FEWEST
         and n_rows * X.shape[1] >= _WORTH
         and _LEAST <= X.shape[1] <= _LONGEST
@@ -91,12 +90,13 @@ class StoredRows:
     def times(self, W: Array, out: Array) -> None:
         """out (B, N) = these @ W (K, N); out is float32, its rows without gaps."""
         W = np.ascontiguousarray(W, np.float32)
+        form = _ROWS_BY_ONE if out.shape[1] == 1 else _ROWS
         members, edges = self.shares(out.shape[1])
         if members is None:
-            _rows_times(self.X, self.rows, 0, self.scale, self.shift, W, out)
+            form.alone(self.X, self.rows, 0, self.scale, self.shift, W, out)
         else:
             members.add_up(
-                _rows_together,
+                form.together,
                 [(self.X, self.rows, i, self.scale, self.shift, W[i:j]) for i, j in edges],
                 out,
             )
@@ -117,13 +117,13 @@ class StoredColumns:
     def times(self, D: Array, out: Array) -> None:
         """out (K, N) = these @ D (B, N); out is float32, its rows without gaps."""
         D = np.ascontiguousarray(D, np.float32)  # somebody's layer may hand back another kind
-        A = self.T
+        A, form = self.T, _COLUMNS_BY_ONE if out.shape[1] == 1 else _COLUMNS
         members, edges = A.shares(out.shape[1])
         if members is None:
-            _columns_times(A.X, A.rows, 0, A.scale, A.shift, D, out)
+            form.alone(A.X, A.rows, 0, A.scale, A.shift, D, out)
         else:
             members.do(
-                _columns_together,
+                form.together,
                 tuple((A.X, A.rows, i, A.scale, A.shift, D, out[i:j]) for i, j in edges),
             )
 
@@ -169,20 +169,11 @@ def _offsets(M: Array, shift: float) -> Array:
 def rows_times(
     X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
 ) -> None:  # fmt: skip
-    """out (B, N) = (X[rows, start : start + K] * scale + shift) @ W (K, N)."""
+    """out (B, N) = (X[rows, start : start + K] * scale + shift) @ W (K, N).
+
+    By pieces of W whose digits stay in the cache, each of which has factors of its own.
+    """
     offset = _offsets(W, shift[0])
-    if out.shape[1] == 1:
-        column, factor = _one_column(W, up_to(len(W), 64))
-        _rows_by_one_column(X, rows, start, len(W), column, factor * scale[0], offset[0], out)
-    else:
-        _rows_by_columns(X, rows, start, scale[0], W, offset, out)
-
-
-@jit
-def _rows_by_columns(
-    X: Array, rows: Array, start: int, scale: float, W: Array, offset: Array, out: Array
-) -> None:
-    """By pieces of W whose digits stay in the cache, each of which has factors of its own."""
     (K, N), B = W.shape, len(out)
     wide = min(N, _WIDE)
     deep = min(K, _DEEP, _PIECE // wide)
@@ -196,7 +187,7 @@ def _rows_by_columns(
             groups = up_to(depth, GROUP) // GROUP
             _to_digits(W[k : k + depth, n : n + width], digits, factor)
             for i in range(len(factor)):
-                factor[i] *= scale
+                factor[i] *= scale[0]
             if depth < deep:
                 A[...] = 0
             for top in range(0, B, _HIGH):
@@ -248,22 +239,6 @@ def _tile(
 
 
 @jit
-def _one_column(M: Array, n: int) -> tuple[Array, float]:
-    """The digits of M (K, 1), those of one place side by side, (3, n) with zeros behind; and their factor."""
-    column = np.zeros((DIGITS, n), np.uint8)
-    bits = np.int32(0)
-    for size in M[:, 0].copy().view(np.int32):
-        bits = max(bits, size & np.int32(0x7FFFFFFF))
-    largest = np.array([bits], np.int32).view(np.float32)[0]
-    up, factor = _scales(largest)
-    for k in range(len(M)):
-        digits = (np.int32(np.rint(M[k, 0] * up)) + 0x808080) ^ 0x808080
-        for d in range(DIGITS):
-            column[d, k] = digits >> 8 * d & 255
-    return column, factor
-
-
-@jit
 def _scales(largest: Any) -> tuple[Any, Any]:
     """What makes numbers up to the largest whole ones of 24 bits, and what these have to be multiplied by.
 
@@ -274,22 +249,6 @@ def _scales(largest: Any) -> tuple[Any, Any]:
     return np.float32(0), largest * np.float32(0)
 
 
-@jit
-def _rows_by_one_column(
-    X: Array, rows: Array, start: int, K: int, column: Array, factor: float, offset: float, out: Array
-) -> None:
-    lines = up_to(K, 64) // 64
-    A, sums = np.zeros((GROUP, 64 * lines), np.uint8), np.empty((GROUP, DIGITS), np.int32)
-    for first in range(0, len(rows), GROUP):
-        _copy_rows(X, rows, start, K, first, A)
-        sums_of_rows(
-            A.ctypes.data, A.strides[0], column.ctypes.data, column.strides[0], lines, sums.ctypes.data
-        )
-        for r in range(min(GROUP, len(rows) - first)):
-            total = (np.int64(sums[r, 2]) * 256 + sums[r, 1]) * 256 + sums[r, 0]
-            out[first + r, 0] = np.float32(total) * factor + offset
-
-
 def columns_times(
     X: Array, rows: Array, start: int, scale: Array, shift: Array, D: Array, out: Array
 ) -> None:  # fmt: skip
@@ -298,10 +257,7 @@ def columns_times(
     edge, where = np.zeros((_DEEP, STRIP), np.uint8), np.empty(_DEEP, np.int64)
     for top in range(0, len(rows), _DEEP):
         some, piece = rows[top : top + _DEEP], D[top : top + _DEEP]
-        if out.shape[1] == 1:
-            _columns_by_one_column(X, some, start, scale[0], piece, offset[0], top == 0, edge, where, out)
-        else:
-            _columns_by_columns(X, some, start, scale[0], piece, offset, top == 0, edge, where, out)
+        _columns_by_columns(X, some, start, scale[0], piece, offset, top == 0, edge, where, out)
 
 
 @jit
@@ -350,22 +306,14 @@ def _columns_by_columns(
                           offset, fresh, out, n, first, min(TALL, stop - first), corner)  # fmt: skip
 
 
-@jit
-def _columns_by_one_column(
-    X: Array, rows: Array, start: int, scale: float, D: Array, offset: float, fresh: bool, edge: Array,
-    where: Array, out: Array,
-) -> None:  # fmt: skip
-    column, factor = _one_column(D, len(where))
-    by, sums = np.empty(1, np.float32), np.empty(STRIP, np.float32)
-    by[0] = factor * scale
-    for strip in range(0, len(out), STRIP):
-        groups = _look_for(X, rows, start + strip, len(out) - strip, edge, where)
-        sums_of_columns(
-            where.ctypes.data, groups, column.ctypes.data, column.strides[0], by.ctypes.data, sums.ctypes.data
-        )
-        for k in range(min(STRIP, len(out) - strip)):
-            out[strip + k, 0] = sums[k] + (offset if fresh else out[strip + k, 0])
+class _Form(NamedTuple):
+    """A product done alone, and as a share of a team's."""
+
+    alone: Any
+    together: Any
 
 
-_rows_times, _rows_together = jit(rows_times), team.divided(rows_times)
-_columns_times, _columns_together = jit(columns_times), team.divided(columns_times)
+_ROWS, _ROWS_BY_ONE, _COLUMNS, _COLUMNS_BY_ONE = (
+    _Form(jit(work), team.divided(work))
+    for work in (rows_times, rows_by_one_column, columns_times, columns_by_one_column)
+)

@@ -30,7 +30,18 @@ from glassnet.kernels.jit import jit
 from glassnet.kernels.processors import move_to_processor
 from glassnet.kernels.tile import BYTES
 
-__all__ = ["LONG", "Team", "current", "cut", "divided", "employed", "shared", "stretched"]
+__all__ = [
+    "LONG",
+    "Team",
+    "alone",
+    "current",
+    "cut",
+    "divided",
+    "employed",
+    "shared",
+    "stretched",
+    "work_alone",
+]
 
 P = ParamSpec("P")
 LONG = 2**15  # numbers in a vector below which a team does not pay (for products: multiplications / 8)
@@ -229,6 +240,22 @@ def willing(n: int) -> Team | None:
     """The present team, if there is more than one in it and n numbers are enough to share out."""
     members = None if n < LONG else current()
     return None if members is None or members.size == 1 or n < members.shortest else members
+
+
+def work_alone() -> None:
+    """From now on this thread does short and narrow products itself, without the BLAS."""
+    _local.team = Team(1, BYTES > 0)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """The same for a while, where the BLAS has one thread: others are at work beside this one."""
+    before = current()
+    work_alone()
+    try:
+        yield
+    finally:
+        _local.team = before
 
 
 @contextmanager

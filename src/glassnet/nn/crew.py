@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from glassnet import kernels
 from glassnet.kernels.blas import blas_threads
 from glassnet.kernels.processors import leave_processor, processor
 
@@ -49,7 +50,7 @@ class Crew:
 
     def __init__(self, network: Network, size: int) -> None:
         self.networks = [network, *(twin(network) for _ in range(size - 1))]
-        self._threads = ThreadPoolExecutor(max(1, size - 1))
+        self._threads = ThreadPoolExecutor(max(1, size - 1), initializer=kernels.work_alone)
 
     def map(self, work: Callable[[Network, slice], T], n_rows: int) -> list[T]:
         """What `work` returns for each stretch of the rows, in their order."""
@@ -118,7 +119,8 @@ def crewed(network: Network) -> Iterator[None]:
             if allowed > 1:
                 network.crew = Crew(network, min(_MOST_THREADS, allowed))
             try:
-                yield
+                with kernels.alone():
+                    yield
             finally:
                 if network.crew is not None:
                     network.crew.dismiss()

@@ -120,9 +120,10 @@ class Feed:
 
     def stays_bytes(self, network: Network, n_rows: int, stored: Any = None) -> bool:
         """Whether this network can multiply so many rows (of `stored`, else X) as bytes, and gains by it."""
+        stored, first = self.X if stored is None else stored, network.layers[0]
         return (
             not self.sparse
-            and kernels.may_stay_bytes(self.X if stored is None else stored, n_rows, self.scale, self.shift)
+            and kernels.may_stay_bytes(stored, n_rows, first.n_out, self.scale, self.shift)
             and self.dtype == np.float32
             and _multiplies(network)
         )
