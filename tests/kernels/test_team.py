@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from glassnet.kernels import compiled, team
+from glassnet.kernels import compiled, team, tile
 from glassnet.kernels.gemm import gemm_plain
 from glassnet.kernels.jit import jit
+from glassnet.kernels.room import spaced
 from glassnet.nn import Dense, Network
 from glassnet.train import Feed, fit
 from glassnet.train.threads import threads_for
@@ -223,10 +224,11 @@ def test_rows_gathered_by_a_team_are_the_same_bits(two: None, per_column: bool) 
     rng = np.random.default_rng(0)
     X, rows = rng.integers(256, size=(50, 1537)).astype(np.uint8), rng.integers(50, size=40)
     scale, shift = rng.normal(size=(2, 1537 if per_column else 1)).astype(np.float32)
-    alone, together = np.empty((2, 40, 1537), np.float32)
+    alone, together = np.empty((40, 1537), np.float32), spaced((40, 1537), np.float32)
     compiled.gather(X, rows, scale, shift, alone)
     with team.employed():
         compiled.gather(X, rows, scale, shift, together)
+    assert together.strides == (4 * 1552, 4)
     assert (alone == together).all()
 
 
@@ -246,6 +248,32 @@ def test_products_by_a_team(
             compiled.product(A, B, out)
     np.testing.assert_allclose(found[0], A @ B, rtol=1e-10, atol=1e-10)
     assert (found[0] == found[1]).all()
+
+
+@pytest.mark.skipif(tile.BYTES == 0, reason="there is no tile for this processor's registers")
+@pytest.mark.parametrize(
+    ("M", "K", "N", "own"), [(512, 300, 33, True), (512, 300, 65, False), (60, 900, 65, True)]
+)
+def test_who_works_alone_does_short_and_narrow_products(
+    monkeypatch: pytest.MonkeyPatch, M: int, K: int, N: int, own: bool
+) -> None:
+    done: list[bool] = []
+    gemm_together = compiled._gemm_together
+
+    def share(*args: Any) -> bool:
+        done.append(True)
+        return bool(gemm_together(*args))
+
+    monkeypatch.setattr(compiled, "_gemm_together", share)
+    rng = np.random.default_rng(0)
+    A, B, out = rng.normal(size=(M, K)), rng.normal(size=(K, N)), np.empty((M, N))
+    compiled.product(A, B, out)
+    assert not done
+    with team.alone():
+        compiled.product(A, B, out)
+    assert done == [True] * own
+    assert team.current() is None
+    np.testing.assert_allclose(out, A @ B, rtol=1e-10, atol=1e-10)
 
 
 def test_a_training_with_a_team_can_be_repeated_bit_for_bit(two: None) -> None:

@@ -19,6 +19,7 @@ from glassnet.nn import (
     Dense,
     Dropout,
     Layer,
+    LayerNorm,
     Network,
     Noise,
     SigmoidCrossEntropy,
@@ -215,6 +216,17 @@ def test_stored_numbers_of_any_type_are_scaled_batch_by_batch(dtype: str) -> Non
     scaled = stored.astype(np.float32) * Scaling.scale + Scaling.shift
     a = trained(X=stored.astype(dtype), feed={"scaling": Scaling()})
     np.testing.assert_allclose(a.theta, trained(X=scaled).theta, rtol=1e-4, atol=1e-6)
+
+
+def test_only_who_multiplies_gets_rows_with_gaps_between_them() -> None:
+    dense = net()
+    normed = net(LayerNorm())
+    feed = Feed(dense, X, Y)
+    rows, own = np.array([5, 1, 1]), feed.X[[5, 1, 1]].astype(np.float32)
+    for network, gaps in ((dense, True), (normed, False), (None, False)):
+        taken = feed.take(rows, network=network)[0]
+        assert (not taken.flags.c_contiguous) == gaps
+        np.testing.assert_array_equal(taken, own)
 
 
 def test_rows_that_take_part() -> None:
