@@ -101,11 +101,11 @@ class StoredRows:
                 out,
             )
 
-    def shares(self, N: int) -> tuple[team.Team | None, list[tuple[int, int]]]:
+    def shares(self, N: int) -> tuple[team.Team | None, tuple[tuple[int, int], ...]]:
         """The team, if a product with N columns is worth sharing out, and each member's columns of X."""
         K = self.X.shape[1]
         members = team.willing(len(self) * K * N // 8)
-        return members, cut(K, members.size) if members else [(0, K)]
+        return members, cut(K, members.size) if members else ((0, K),)
 
 
 @dataclass(frozen=True)

@@ -153,14 +153,15 @@ def stretched(kernel: Callable[..., None]) -> Callable[..., None]:
     return share_out
 
 
-def cut(n: int, parts: int) -> list[tuple[int, int]]:
+@functools.lru_cache(maxsize=1024)  # every step asks for the same
+def cut(n: int, parts: int) -> tuple[tuple[int, int], ...]:
     """Start and stop of n things cut into parts, at multiples of 16: no two members write one cache line.
 
     Nobody gets nothing: of few things, fewer parts are made.
     """
     parts = min(parts, max(1, n // 16))
     cuts = [-(-n * i // (16 * parts)) * 16 for i in range(parts)] + [n]
-    return list(itertools.pairwise(cuts))
+    return tuple(itertools.pairwise(cuts))
 
 
 class Team:
@@ -208,7 +209,9 @@ class Team:
         """out = the sum of what the kernel writes to its last argument, for each part a term like `out`."""
         terms = self.scratch("terms", (len(parts), *out.shape), out.dtype)
         self.do(share, tuple((*part, term) for part, term in zip(parts, terms, strict=True)))
-        np.sum(terms, axis=0, out=out)
+        out[...] = terms[0]
+        for term in terms[1:]:
+            out += term
 
     def _member(self, place: int) -> None:
         move_to_processor(place)
