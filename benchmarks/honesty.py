@@ -124,20 +124,30 @@ def synthetic() -> list[list[str]]:
 
 
 def precise(comparisons: int) -> list[list[str]]:
-    """The sign-flip test alone at the two points that matter, for ten normal differences, many times."""
+    """The sign-flip test alone at the two points that matter, for ten normal differences, many times.
+
+    Its p is a multiple of 2/1,024, so that it uses 4.88 % of its 5 %. By lot, the next pattern counts often
+    enough to use all of them: nobody would decide so, but no test whose 5 % hold for any scores finds more.
+    """
     signs = np.array(list(itertools.product((1.0, -1.0), repeat=SEEDS - 1)))  # the mirror half adds nothing
     signs, table = np.column_stack([np.ones(len(signs)), signs]), []
+    levels = np.arange(1, len(signs) + 1) / len(signs)
     for effect in (0.0, 1.0):
-        rng, flips, students = np.random.default_rng(0), [], []
+        rng, flips, by_lot, students = np.random.default_rng(0), [], [], []
         for _ in range(comparisons // 20_000):
             d = rng.normal(effect, 1.0, (20_000, SEEDS))
             observed, right = d.sum(axis=1), (d.sum(axis=1) > 0) | (not effect)
             p = (np.abs(d @ signs.T) >= np.abs(observed)[:, None] * (1 - 1e-12)).mean(axis=1)
             flips.append((p < ALPHA) & right)
+            left = (ALPHA - levels[levels < ALPHA].max()) * len(signs)  # of one pattern and its mirror
+            drawn = (p == levels[levels >= ALPHA].min()) & (rng.random(len(p)) < left)
+            by_lot.append(flips[-1] | (drawn & right))
             students.append((ttest_rel(d, 0 * d, axis=1).pvalue < ALPHA) & right)
         label = f"true difference {effect:g} SD" if effect else "A against A"
-        both = (rate(np.concatenate(found)) for found in (flips, students))
-        table.append([f"{label}, the sign-flip test alone", str(SEEDS), f"{comparisons:,}", *both, "–"])
+        flip, lot, student = (rate(np.concatenate(found)) for found in (flips, by_lot, students))
+        about = [str(SEEDS), f"{comparisons:,}"]
+        table.append([f"{label}, the sign-flip test alone", *about, flip, student, "–"])
+        table.append([f"{label}, the same with the rest of its 5 % by lot", *about, lot, "–", "–"])
     return table
 
 
