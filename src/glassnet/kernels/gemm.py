@@ -129,9 +129,8 @@ def gemm_plain(A: Array, B: Array, out: Array) -> None:
                 n, vectors = _strip(s, strips, in_row, lanes)
                 b, b_step = panels.ctypes.data + s * panels.strides[0], vectors * BYTES
                 wide = min(vectors * lanes, N - n)
-                inside = (
-                    (stop - block) // TALL if wide == vectors * lanes else 0
-                )  # nothing sticks out of these
+                whole = wide == vectors * lanes
+                inside = (stop - block) // TALL if whole else 0  # tiles of which nothing sticks out
                 _tiles(
                     vectors, corner[0, 0], inside, A.ctypes.data + block * a_row + k * a_k, a_row, a_k, b,
                     b_step, out.ctypes.data + block * c_row + n * A.itemsize, c_row, deep, fresh,
