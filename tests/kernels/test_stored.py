@@ -59,7 +59,7 @@ def test_as_exact_as_the_product_of_floats(K: int, B: int, N: int, shift: float)
         expected, definition = L @ M.astype(np.float64), np.empty_like(got)
         reference.product(L.astype(np.float32), M, definition)
         largest = (A.X.max() * A.scale - A.shift) * len(M) * np.abs(M).max(axis=0)  # of each column's sums
-        assert (np.abs(got - expected) <= 2.0 ** (-20 if N == 1 else -22) * largest).all()
+        assert (np.abs(got - expected) <= 2.0**-22 * largest).all()
         assert (np.abs(got - definition) <= 2.0**-18 * largest).all()  # whose sums are less exact
 
 
@@ -119,7 +119,8 @@ def test_what_is_not_finite_shows_and_stays_in_its_column(bad: float, N: int) ->
     W, D = np.ones((70, N), np.float32), np.ones((20, N), np.float32)
     W[5, 0] = D[5, 0] = bad
     for got in both(A, W, D):
-        assert not np.isfinite(got[:, 0]).any()
+        shown = np.isnan(got[:, 0]) if N > 1 else ~np.isfinite(got[:, 0])  # floats may stay infinite
+        assert shown.all()
         assert np.isfinite(got[:, 1:]).all()
 
 

@@ -21,9 +21,9 @@ from glassnet.kernels.lanes import (
     called,
     load,
     load_bytes,
-    number,
     side_by_side,
     steps,
+    zeros,
 )
 
 __all__ = [
@@ -33,15 +33,6 @@ __all__ = [
 DIGITS, GROUP = 3, 4
 TALL = 8  # rows of a tile: 8 x 3 digits of 16 columns, 24 sums that stay in the registers
 STRIP = 64  # columns of bytes that are turned at a time: one cache line
-alloca: Any = cgutils.alloca_once
-
-
-def _zeros(builder: Any, n: int) -> list[Any]:
-    """Memory for n vectors of sums, which becomes registers."""
-    sums = [alloca(builder, WORDS) for _ in range(n)]
-    for total in sums:
-        builder.store(number(builder, 0).value, total)
-    return sums
 
 
 def _add_products(builder: Any, total: Any, stored: Any, digits: Any) -> None:
@@ -68,7 +59,7 @@ def tile_of_digits(
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         a, a_row, a_group, b, n_groups, factor, plus, plus_row, out, out_row = args
-        sums = [_zeros(builder, DIGITS) for _ in range(TALL)]
+        sums = [zeros(builder, WORDS, DIGITS) for _ in range(TALL)]
         with cgutils.for_range(builder, n_groups) as loop:
             digits_at = builder.add(b, builder.mul(loop.index, a.type(DIGITS * 64)))
             digits = [load(builder, WORDS, builder.add(digits_at, a.type(64 * d))) for d in range(DIGITS)]

@@ -26,6 +26,7 @@ __all__ = [
     "number",
     "side_by_side",
     "steps",
+    "zeros",
 ]
 
 LANES = 16  # of 32 bits fill the widest registers of x86; LLVM divides them among smaller ones
@@ -118,6 +119,15 @@ class Lanes:
 
     def store(self, address: Any) -> None:
         self.builder.store(self.value, self.builder.inttoptr(address, self.value.type.as_pointer()), align=1)
+
+
+def zeros(builder: Any, kind: Any, n: int) -> list[Any]:
+    """Memory for n vectors of sums, which becomes registers."""
+    allocate: Any = cgutils.alloca_once
+    sums = [allocate(builder, kind) for _ in range(n)]
+    for total in sums:
+        builder.store(ir.Constant(kind, None), total)
+    return sums
 
 
 def number(builder: Any, number: int) -> Lanes:

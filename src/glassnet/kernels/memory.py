@@ -11,12 +11,12 @@ from numba.np import numpy_support
 
 from glassnet.kernels.jit import intrinsic, jit
 from glassnet.kernels.lanes import called
+from glassnet.kernels.room import LINE
 
 __all__ = ["LINE", "copy", "copy_bytes", "fetch_soon", "stretch_of_row", "up_to"]
 
 array_at: Any = numpy_support.carray
 _I8, _I32 = ir.IntType(8), ir.IntType(32)
-LINE = 64  # bytes that a processor fetches at once
 
 
 @jit

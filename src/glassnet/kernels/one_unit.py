@@ -12,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
 from glassnet.kernels.jit import intrinsic, jit
-from glassnet.kernels.lanes import FLOATS, LANES, Lanes, called, load, load_bytes, steps
+from glassnet.kernels.lanes import FLOATS, LANES, Lanes, called, load, load_bytes, steps, zeros
+from glassnet.kernels.memory import up_to
 
-__all__ = ["columns_by_one_column", "rows_by_one_column"]
+__all__ = ["columns_by_one_column", "offsets", "rows_by_one_column"]
 
 Array = npt.NDArray[Any]
 _ROWS, _MORE_ROWS = 4, 8  # at a time, so that the column, or the sums, are read once for so many
-alloca: Any = cgutils.alloca_once
 
 
 def _addresses(builder: Any, where: Any, n: int) -> list[Any]:
@@ -37,9 +36,7 @@ def _sums_of_rows(_context: Any, where: Any, column: Any, n: Any, out: Any) -> A
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         where, column, n, out = args
-        rows, sums = _addresses(builder, where, _ROWS), [alloca(builder, FLOATS) for _ in range(_ROWS)]
-        for total in sums:
-            builder.store(ir.Constant(FLOATS, [0.0] * LANES), total)
+        rows, sums = _addresses(builder, where, _ROWS), zeros(builder, FLOATS, _ROWS)
         with steps(builder, n) as k:
             w = load(builder, FLOATS, builder.add(column, builder.mul(k, k.type(4))))
             for row, total in zip(rows, sums, strict=True):
@@ -89,18 +86,24 @@ def _look_for(X: Array, rows: Array, start: int, first: int, where: Array) -> in
 
 
 @jit
-def _total(M: Array) -> float:
-    total = 0.0
-    for k in range(len(M)):
-        total += M[k, 0]
-    return total
+def offsets(M: Array, shift: float) -> Array:
+    """What a shift of all the bytes adds to each column of the product."""
+    offset = np.zeros(up_to(M.shape[1], LANES), np.float32)
+    if shift != 0:
+        sums = np.zeros(M.shape[1], np.float64)
+        for k in range(len(M)):
+            for n in range(M.shape[1]):
+                sums[n] += M[k, n]
+        for n in range(M.shape[1]):
+            offset[n] = sums[n] * shift
+    return offset
 
 
 def rows_by_one_column(
     X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
 ) -> None:  # fmt: skip
     """out (B, 1) = (X[rows, start : start + K] * scale + shift) @ W (K, 1)."""
-    K, offset = len(W), _total(W) * shift[0]
+    K, offset = len(W), offsets(W, shift[0])[0]
     whole = K // LANES * LANES
     column, where, sums = W[:, 0].copy(), np.empty(_ROWS, np.int64), np.empty(_ROWS, np.float32)
     for first in range(0, len(rows), _ROWS):
@@ -120,7 +123,7 @@ def columns_by_one_column(
     K = len(out)
     whole = K // LANES * LANES
     where, factors = np.empty(_MORE_ROWS, np.int64), np.empty(_MORE_ROWS, np.float32)
-    out[:] = _total(D) * shift[0]
+    out[:] = offsets(D, shift[0])[0]
     for first in range(0, len(rows), _MORE_ROWS):
         n = _look_for(X, rows, start, first, where)
         for r in range(_MORE_ROWS):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["spaced"]
+__all__ = ["LINE", "spaced"]
 
-_LINE = 64  # bytes that a processor fetches at once
+LINE = 64  # bytes that a processor fetches at once
 
 
 def spaced(shape: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -30,8 +30,8 @@ def spaced(shape: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     ((2, 1024), (4160, 4), 0)
     """
     (rows, columns), dtype = shape, np.dtype(dtype)
-    row = (-(-columns * dtype.itemsize // _LINE) | 1) * _LINE
-    memory = np.empty(rows * row + _LINE, np.uint8)
-    start = -memory.ctypes.data % _LINE
+    row = (-(-columns * dtype.itemsize // LINE) | 1) * LINE
+    memory = np.empty(rows * row + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
     cells = memory[start : start + rows * row].view(dtype).reshape(rows, row // dtype.itemsize)
     return cells[:, :columns]

@@ -30,7 +30,7 @@ from glassnet.kernels.digits import (
 from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
 from glassnet.kernels.memory import copy_bytes, up_to
-from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
+from glassnet.kernels.one_unit import columns_by_one_column, offsets, rows_by_one_column
 from glassnet.kernels.team import cut
 from glassnet.kernels.tile import FEATURES
 
@@ -152,20 +152,6 @@ def _to_digits(M: Array, digits: Array, factor: Array) -> None:
         )  # fmt: skip
 
 
-@jit
-def _offsets(M: Array, shift: float) -> Array:
-    """What a shift of all the bytes adds to each column of the product."""
-    offset = np.zeros(up_to(M.shape[1], LANES), np.float32)
-    if shift != 0:
-        sums = np.zeros(M.shape[1], np.float64)
-        for k in range(len(M)):
-            for n in range(M.shape[1]):
-                sums[n] += M[k, n]
-        for n in range(M.shape[1]):
-            offset[n] = sums[n] * shift
-    return offset
-
-
 def rows_times(
     X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
 ) -> None:  # fmt: skip
@@ -173,7 +159,7 @@ def rows_times(
 
     By pieces of W whose digits stay in the cache, each of which has factors of its own.
     """
-    offset = _offsets(W, shift[0])
+    offset = offsets(W, shift[0])
     (K, N), B = W.shape, len(out)
     wide = min(N, _WIDE)
     deep = min(K, _DEEP, _PIECE // wide)
@@ -253,7 +239,7 @@ def columns_times(
     X: Array, rows: Array, start: int, scale: Array, shift: Array, D: Array, out: Array
 ) -> None:  # fmt: skip
     """out (K, N) = (X[rows, start : start + K] * scale + shift).T @ D (B, N), by pieces of D."""
-    offset = _offsets(D, shift[0])
+    offset = offsets(D, shift[0])
     edge, where = np.zeros((_DEEP, STRIP), np.uint8), np.empty(_DEEP, np.int64)
     for top in range(0, len(rows), _DEEP):
         some, piece = rows[top : top + _DEEP], D[top : top + _DEEP]
