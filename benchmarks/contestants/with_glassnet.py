@@ -5,15 +5,19 @@ Only the accuracy of the training batches is left out, which no other contestant
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from benchmarks.contestants import Settings
 from benchmarks.data import Rows
 from benchmarks.works import Array, Parameters, Work, initial_parameters
 from glassnet.data.scaling import Scaling
-from glassnet.lab.parallel import Job, Trained, train_all
 from glassnet.nn import SGD, Adam, Dense, Network, Optimizer
 from glassnet.train import Feed, History, Run, fit
+
+if TYPE_CHECKING:
+    from glassnet.lab.parallel import Trained
 
 __all__ = ["build"]
 
@@ -62,6 +66,8 @@ class Glassnet:
 
     def _sweep(self) -> None:
         """Side by side, as the lab does it; it insists on watching some validation rows."""
+        from glassnet.lab.parallel import Job, train_all  # whoever trains one network does not load the lab
+
         jobs = [
             Job(f"lr {lr}", self.layers, self.loss, self._optimizer(lr), self.work.batch_size,
                 self.work.epochs, self.y)
