@@ -31,7 +31,15 @@ if _form == "reference":
     def may_stay_bytes(X: Any, n_rows: int, units: int, scale: Any, shift: Any) -> bool:
         """Never: the definition multiplies floats."""
         return False
+
+    def rows_of_chain(widths: list[int], activations: list[str], dtype: Any) -> range:
+        """None: the definition goes layer by layer."""
+        return range(0)
 else:
+    from glassnet.kernels.chain import backward_through as backward_through
+    from glassnet.kernels.chain import forward_through as forward_through
+    from glassnet.kernels.chain import rows_of_chain as rows_of_chain
+    from glassnet.kernels.chain import table_of as table_of
     from glassnet.kernels.compiled import *  # noqa: F403
     from glassnet.kernels.stored import StoredRows as StoredRows
     from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes

@@ -64,11 +64,11 @@ def _twin(f: Scalar, df: Scalar) -> _Twin:
     return _Twin(bias_act, bias_act_in_place, act_grad)
 
 
-_TWINS = {name: _twin(f, df) for name, (f, df) in SCALARS.items()}
+TWINS = {name: _twin(f, df) for name, (f, df) in SCALARS.items()}
 
 
 def bias_act(Z: Array, b: Array, f: ActivationLike, A: Array) -> None:
-    twin = _TWINS.get(f.name)
+    twin = TWINS.get(f.name)
     if twin is None:  # somebody's own activation: its NumPy form
         reference.bias_act(Z, b, f, A)
     elif A is Z:
@@ -78,7 +78,7 @@ def bias_act(Z: Array, b: Array, f: ActivationLike, A: Array) -> None:
 
 
 def act_grad(dA: Array, S: Array, f: ActivationLike, db: Array) -> None:
-    twin = _TWINS.get(f.name)
+    twin = TWINS.get(f.name)
     if twin is None:
         reference.act_grad(dA, S, f, db)
     else:

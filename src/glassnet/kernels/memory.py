@@ -13,7 +13,7 @@ from glassnet.kernels.jit import intrinsic, jit
 from glassnet.kernels.lanes import called
 from glassnet.kernels.room import LINE
 
-__all__ = ["LINE", "copy", "copy_bytes", "fetch_soon", "stretch_of_row", "up_to"]
+__all__ = ["LINE", "array_at", "copy", "copy_bytes", "fetch_soon", "pointer_to", "stretch_of_row", "up_to"]
 
 array_at: Any = numpy_support.carray
 _I8, _I32 = ir.IntType(8), ir.IntType(32)
@@ -59,7 +59,7 @@ def fetch_soon(_context: Any, address: Any, n: Any) -> Any:
 
 
 @intrinsic
-def _pointer(_context: Any, address: Any, like: Any) -> Any:
+def pointer_to(_context: Any, address: Any, like: Any) -> Any:
     """To numbers of an array's type at an address."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -73,4 +73,4 @@ def _pointer(_context: Any, address: Any, like: Any) -> Any:
 def stretch_of_row(A: Any, i: int, start: int, stop: int) -> Any:
     """A[i, start:stop] where the rows of A have no gaps inside, so that the compiler knows it."""
     address = A.ctypes.data + i * A.strides[0] + start * A.itemsize
-    return array_at(_pointer(address, A), (stop - start,))
+    return array_at(pointer_to(address, A), (stop - start,))

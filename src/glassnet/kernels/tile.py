@@ -16,10 +16,11 @@ from numba import types
 from numba.core import cgutils
 
 from glassnet.kernels.jit import intrinsic
+from glassnet.kernels.lanes import called
 
 alloca: Any = cgutils.alloca_once
 
-__all__ = ["BYTES", "FEATURES", "TALL", "WIDEST", "make_copy", "make_tiles"]
+__all__ = ["BYTES", "FEATURES", "TALL", "WIDEST", "make_copy", "make_narrow_tiles", "make_tiles"]
 
 
 def _features() -> dict[str, bool]:
@@ -60,14 +61,34 @@ def make_tiles(vectors: int) -> Any:
         return types.void(like, *[types.intp] * 9, types.boolean), generate
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        _, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh = args
-        sums = [[alloca(builder, _vector(context, signature)) for _ in range(vectors)] for _ in range(TALL)]
-        with cgutils.for_range(builder, n) as below:
-            rows = builder.mul(below.index, n.type(TALL))
-            a_here, c_here = (
-                builder.add(start, builder.mul(rows, row)) for start, row in ((a, a_row), (c, c_row))
-            )
-            _tile(builder, sums, a_here, a_row, a_k, b, b_k, c_here, c_row, n_k, fresh)
+        _, n, *places, n_k, fresh = args
+        _column_of_tiles(builder, _vector(context, signature), vectors, n, places, n_k, fresh)
+        return context.get_dummy_value()
+
+    return tiles
+
+
+def make_narrow_tiles(vectors: int) -> Any:
+    """The same for sums that start at zero, where only `in_last` columns of the last register exist.
+
+    tiles(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, in_last): the others are neither read nor written.
+    """
+
+    @intrinsic
+    def tiles(
+        _context: Any, like: Any, n: Any, a: Any, a_row: Any, a_k: Any, b: Any, b_k: Any, c: Any, c_row: Any,
+        n_k: Any, in_last: Any,
+    ) -> Any:  # fmt: skip
+        return types.void(like, *[types.intp] * 10), generate
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        _, n, *places, n_k, in_last = args
+        vector = _vector(context, signature)
+        counts = ir.VectorType(in_last.type, vector.count)
+        columns = ir.Constant(counts, list(range(vector.count)))
+        exists = builder.icmp_signed("<", columns, _everywhere(builder, counts, in_last))
+        fresh = ir.Constant(ir.IntType(1), 1)
+        _column_of_tiles(builder, vector, vectors, n, places, n_k, fresh, exists)
         return context.get_dummy_value()
 
     return tiles
@@ -107,16 +128,39 @@ def _vector(context: Any, signature: Any) -> Any:
     return ir.VectorType(context.get_value_type(kind), BYTES * 8 // kind.bitwidth)
 
 
+def _everywhere(builder: Any, vector: Any, number: Any) -> Any:
+    """A vector of one number."""
+    nothing = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+    order = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, nothing, order)
+
+
+def _column_of_tiles(
+    builder: Any, vector: Any, vectors: int, n: Any, places: Any, n_k: Any, fresh: Any, exists: Any = None
+) -> None:
+    """n tiles, one below the other."""
+    a, a_row, a_k, b, b_k, c, c_row = places
+    sums = [[alloca(builder, vector) for _ in range(vectors)] for _ in range(TALL)]
+    with cgutils.for_range(builder, n) as below:
+        rows = builder.mul(below.index, n.type(TALL))
+        a_here, c_here = (
+            builder.add(start, builder.mul(rows, row)) for start, row in ((a, a_row), (c, c_row))
+        )
+        _tile(builder, sums, a_here, a_row, a_k, b, b_k, c_here, c_row, n_k, fresh, exists)
+
+
 def _tile(
     builder: Any, sums: list[list[Any]], a: Any, a_row: Any, a_k: Any, b: Any, b_k: Any, c: Any, c_row: Any,
-    n_k: Any, fresh: Any,
+    n_k: Any, fresh: Any, exists: Any,
 ) -> None:  # fmt: skip
-    """One tile; `sums` has memory for its vectors, which becomes registers."""
+    """One tile; `sums` has memory for its vectors, which becomes registers.
+
+    `exists` says which columns of the last vector there are; None if all are.
+    """
     vector = sums[0][0].type.pointee
     number, lanes = vector.element, vector.count
     size, vectors = BYTES // lanes, len(sums[0])
-    all_first = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-    nothing = ir.Constant(vector, ir.Undefined)
 
     def pointer(kind: Any, address: Any, i: int = 0, stride: Any = None) -> Any:
         """To a number or vector at address + i * stride."""
@@ -130,25 +174,55 @@ def _tile(
         row = builder.add(c, builder.mul(ir.Constant(c.type, r), c_row))
         return [pointer(vector, row, v, BYTES) for v in range(vectors)]
 
+    def read(cell: Any, v: int) -> Any:
+        if exists is None or v < vectors - 1:
+            return builder.load(cell, align=size)
+        return _load_some(builder, vector, cell, exists, size)
+
+    def write(total: Any, cell: Any, v: int) -> None:
+        if exists is None or v < vectors - 1:
+            builder.store(total, cell, align=size)
+        else:
+            _store_some(builder, total, cell, exists, size)
+
     with builder.if_else(fresh) as (start, go_on):
         with start:
             for total in itertools.chain(*sums):
                 builder.store(ir.Constant(vector, [0.0] * lanes), total)
         with go_on:
             for r, row in enumerate(sums):
-                for cell, total in zip(cells(r), row, strict=True):
-                    builder.store(builder.load(cell, align=size), total)
+                for v, (cell, total) in enumerate(zip(cells(r), row, strict=True)):
+                    builder.store(read(cell, v), total)
     with cgutils.for_range(builder, n_k) as loop:
         b_here = builder.add(b, builder.mul(loop.index, b_k))
-        b_row = [builder.load(pointer(vector, b_here, v, BYTES), align=size) for v in range(vectors)]
+        b_row = [read(pointer(vector, b_here, v, BYTES), v) for v in range(vectors)]
         a_here = builder.add(a, builder.mul(loop.index, a_k))
         for r, row in enumerate(sums):
             x = builder.load(pointer(number, a_here, r, a_row), align=size)
-            x = builder.insert_element(nothing, x, ir.Constant(ir.IntType(32), 0))
-            x = builder.shuffle_vector(x, nothing, all_first)
+            x = _everywhere(builder, vector, x)
             for total, b_part in zip(row, b_row, strict=True):
                 product = builder.fmul(x, b_part, flags=("contract",))
                 builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
     for r, row in enumerate(sums):
-        for cell, total in zip(cells(r), row, strict=True):
-            builder.store(builder.load(total), cell, align=size)
+        for v, (cell, total) in enumerate(zip(cells(r), row, strict=True)):
+            write(builder.load(total), cell, v)
+
+
+def _load_some(builder: Any, vector: Any, cell: Any, exists: Any, size: int) -> Any:
+    """The numbers of a vector that exist, zeros for the others, whose memory is not touched."""
+    word, anywhere = ir.IntType(32), ir.PointerType()
+    name = f"llvm.masked.load.{_llvm_name(vector)}.p0"
+    read = called(builder, name, vector, anywhere, word, exists.type, vector)
+    place = builder.bitcast(cell, anywhere)
+    return builder.call(read, [place, word(size), exists, ir.Constant(vector, [0.0] * vector.count)])
+
+
+def _store_some(builder: Any, total: Any, cell: Any, exists: Any, size: int) -> None:
+    word, anywhere = ir.IntType(32), ir.PointerType()
+    name = f"llvm.masked.store.{_llvm_name(total.type)}.p0"
+    write = called(builder, name, ir.VoidType(), total.type, anywhere, word, exists.type)
+    builder.call(write, [total, builder.bitcast(cell, anywhere), word(size), exists])
+
+
+def _llvm_name(vector: Any) -> str:
+    return f"v{vector.count}{'f32' if vector.element == ir.FloatType() else 'f64'}"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from glassnet.errors import InputError
 from glassnet.nn import crew
+from glassnet.nn.chain import Chain, chain_of
 from glassnet.nn.layers import Layer
 from glassnet.nn.layout import family, lay_out, segments, total
 from glassnet.nn.losses import ONE, Loss
@@ -49,6 +50,7 @@ class Network:
     """
 
     crew: crew.Crew | None = None  # threads that share out many rows, as long as somebody has hired them
+    chain: Chain | None = None  # of all the layers in one call, where that is faster
 
     def __init__(
         self, layers: Sequence[Layer], n_inputs: int, loss: str | Loss = "softmax_cross_entropy", *,
@@ -121,21 +123,22 @@ class Network:
             for layer in self.layers:
                 layer.reserve(rows, self.dtype)
             self._dZ = np.empty((rows, self.n_outputs), self.dtype)
-            self.capacity, self.rows = rows, 0
+            self.capacity, self.rows, self.chain = rows, 0, None
 
     def _use(self, rows: int) -> None:
         self.reserve(rows)
         for layer in self.layers:
             layer.use(rows)
-        self.rows, self.dZ = rows, self._dZ[:rows]
+        self.rows, self.dZ, self.chain = rows, self._dZ[:rows], self.chain or chain_of(self.layers)
 
     def forward(self, X: Array, train: bool = False) -> Array:
         """Outputs (logits) of one batch, (B, n_outputs): valid until the next call."""
         if len(X) != self.rows:
             self._use(len(X))
-        A = X
-        for layer in self.layers:
-            A = layer.forward(A, train)
+        if self.chain is None or (A := self.chain.forward(X)) is None:
+            A = X
+            for layer in self.layers:
+                A = layer.forward(A, train)
         self.outputs = A
         return A
 
@@ -161,11 +164,11 @@ class Network:
         for start in range(rows.start, rows.stop, times * self.chunk_rows):
             yield slice(start, min(start + times * self.chunk_rows, rows.stop))
 
-    def backward(self, dZ: Array) -> None:
+    def backward(self, dA: Array) -> None:
         """Send the gradient of the outputs back through the layers; fills `grad`."""
-        dA = dZ
-        for layer in reversed(self.layers[self.first :]):
-            dA = layer.backward(dA)
+        if self.chain is None or not self.chain.backward(dA):
+            for layer in reversed(self.layers[self.first :]):
+                dA = layer.backward(dA)
 
     def logits(self, X: Array) -> Array:
         """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
@@ -183,13 +186,12 @@ class Network:
         return len(self.theta)
 
     def __repr__(self) -> str:
-        inside = ", ".join(map(repr, self.layers))
-        return f"Network([{inside}], n_inputs={self.n_inputs}, loss={self.loss!r})"
+        return f"Network({self.layers}, n_inputs={self.n_inputs}, loss={self.loss!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """What makes the network: not its scratch memory, nor what can be derived."""
         laid_out = ("slots", "statistics", "segments", "widest", "capacity", "rows")
-        derived = ("crew", "dZ", "_dZ", "outputs", *laid_out)
+        derived = ("chain", "crew", "dZ", "_dZ", "outputs", *laid_out)
         return {k: v for k, v in self.__dict__.items() if k not in derived}
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
