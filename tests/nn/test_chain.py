@@ -219,7 +219,7 @@ def test_rows_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     """The compiled loops would read what is not there."""
     network = _network((6, 5, 2))
     network.forward(np.zeros((8, 6), np.float32))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"shape|match|unpack|dimension"):
         network.forward(np.zeros(shape, np.float32))
     network.forward(np.zeros((8, 6), np.float32))
     for wrong in ((8, 3), (7, 2), (9, 2)):
