@@ -108,7 +108,7 @@ def fit(
                     optimizer.step(run.factor)
                     run.step += 1
                     loss += value * len(rows)
-                    sums = [a + b for a, b in zip(sums, found, strict=True)]
+                    sums = [a + b for a, b in zip(sums, found, strict=True)] if found else sums
                     for callback in callbacks:
                         callback.on_step(run)
                 if not run.history.diverged and not np.isfinite(network.theta).all():
