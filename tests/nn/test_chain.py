@@ -239,3 +239,14 @@ def test_other_numbers_go_through_the_layers() -> None:
     grad = network.grad.copy()
     network.backward(np.repeat(dZ, 2, axis=1)[:, ::2])
     np.testing.assert_allclose(network.grad, grad, rtol=1e-4, atol=1e-5)
+
+
+def test_layers_in_other_memory_are_called_one_by_one() -> None:
+    """A shallow copy has the same layers, and gives them more scratch memory."""
+    network = _network((6, 5, 2))
+    X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    few = network.forward(X[:8]).copy()
+    copy.copy(network).forward(X)
+    for layer in network.layers:
+        layer.use(8)
+    np.testing.assert_allclose(network.forward(X[:8]), few, rtol=1e-4, atol=1e-5)

@@ -40,7 +40,7 @@ class Chain:
             for layer in layers
         ]
         self.table = kernels.table_of(self.arrays)
-        self.known = [(vars(layer), layer.f, layer.W, layer.b) for layer in layers]
+        self.known = [(vars(layer), layer.f, layer.W, layer.b, layer._full) for layer in layers]
         self.n_in, self.n_out = layers[0].n_in, layers[-1].n_out
         self.X: Array | None = None  # of the last forward pass, if it went this way
 
@@ -69,8 +69,8 @@ class Chain:
 
     def _unchanged(self) -> bool:
         """Whether the layers are still those plain ones, and nobody wants to see what happens in between."""
-        for own, f, W, b in self.known:
-            if own["f"] is not f or own["W"] is not W or own["b"] is not b:
+        for own, f, W, b, scratch in self.known:
+            if own["f"] is not f or own["W"] is not W or own["b"] is not b or own["_full"] is not scratch:
                 return False
             if own.get("watch") is not None or "forward" in own or "backward" in own:
                 return False
