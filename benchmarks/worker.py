@@ -61,7 +61,7 @@ def _serve(order: dict[str, Any], answer: Any) -> None:
         for _ in range(10 if work.kind == "predict" else 1):
             contestant.run()
     contestant.work = work
-    if work.kind != "predict":  # which changes nothing: a second network would only be more memory
+    if work.kind != "predict":  # predictions change no weights: a second network would only be more memory
         contestant.start()
     answer(ready=True, blas=_blas(), pid=os.getpid())
     for line in sys.stdin:

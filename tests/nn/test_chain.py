@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 
 from glassnet import kernels
 from glassnet.kernels.room import spaced
@@ -39,6 +40,11 @@ def _one_by_one(network: Network) -> Network:
     for layer in other.layers:
         layer.__class__ = Seen
     return other
+
+
+def _went_through(network: Network, X: Array) -> bool:
+    """Whether the last forward pass was the chain's."""
+    return network.chain is not None and network.chain.X is X
 
 
 def _passes(network: Network, X: Array) -> dict[str, Array]:
@@ -82,6 +88,7 @@ def test_nothing_outside_of_the_arrays_is_touched() -> None:
         for scratch in layer._full.values():
             scratch[:] = 77  # rows beyond the batch
     network.gradient(X, np.zeros(7, np.int64))
+    assert _went_through(network, X)
     assert np.isfinite(network.grad).all()
     for layer in network.layers:
         for scratch in layer._full.values():
@@ -127,6 +134,7 @@ def test_whoever_looks_or_changes_something_is_served(monkeypatch: pytest.Monkey
     network = _network((6, 5, 2))
     usual = network.forward(X).copy()
     first, last = network.layers
+    assert _went_through(network, X)
     assert isinstance(first, Dense)
     assert isinstance(last, Dense)
 
@@ -143,6 +151,7 @@ def test_whoever_looks_or_changes_something_is_served(monkeypatch: pytest.Monkey
         patch.setattr(Dense, "forward", _tripled)
         assert (network.forward(X) == 3).all()
     np.testing.assert_array_equal(network.forward(X), usual)
+    assert _went_through(network, X)
 
     calls: list[Any] = []
     with monkeypatch.context() as patch:
@@ -162,6 +171,7 @@ def test_a_backward_pass_belongs_to_its_forward_pass() -> None:
     for X in (some, few, some):
         network.forward(X)
         network.backward(np.ones((len(X), 10), np.float32))
+        assert _went_through(network, X) == (len(X) > 2)
         twin = _one_by_one(network)
         twin.forward(X)
         twin.backward(np.ones((len(X), 10), np.float32))
@@ -207,6 +217,7 @@ def test_a_copy_has_a_chain_of_its_own() -> None:
     network = _network((6, 5, 2))
     X = np.ones((8, 6), np.float32)
     network.forward(X)
+    assert _went_through(network, X)
     other = copy.deepcopy(network)
     assert other.chain is None
     other.theta[:] = 0
@@ -223,7 +234,7 @@ def test_rows_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
         network.forward(np.zeros(shape, np.float32))
     network.forward(np.zeros((8, 6), np.float32))
     for wrong in ((8, 3), (7, 2), (9, 2)):
-        with pytest.raises((ValueError, IndexError)):
+        with pytest.raises(ValueError, match="does not match"):
             network.backward(np.zeros(wrong, np.float32))
 
 
@@ -250,3 +261,43 @@ def test_layers_in_other_memory_are_called_one_by_one() -> None:
     for layer in network.layers:
         layer.use(8)
     np.testing.assert_allclose(network.forward(X[:8]), few, rtol=1e-4, atol=1e-5)
+
+
+def test_rows_in_the_layers_own_memory_and_gradients_nobody_may_write() -> None:
+    square = Network([Dense(30, "relu")], 30, seed=1)
+    X = np.random.default_rng(0).normal(size=(7, 30)).astype(np.float32)
+    first = square.forward(X)
+    second = _one_by_one(square).forward(first.copy())
+    np.testing.assert_allclose(square.forward(first), second, rtol=1e-4, atol=1e-5)
+
+    network = _network((6, 5, 2))
+    network.forward(X[:, :6])
+    dZ = np.ones((7, 2), np.float32)
+    dZ.flags.writeable = False
+    with pytest.raises(NumbaError, match="readonly"):
+        network.backward(dZ)
+    assert (dZ == 1).all()
+
+
+def test_other_layers_of_the_network_are_seen() -> None:
+    network = _network((6, 5, 4, 2))
+    X = np.random.default_rng(0).normal(size=(7, 6)).astype(np.float32)
+    network.forward(X)
+    assert _went_through(network, X)
+    features = network.layers[1].A.copy()  # type: ignore[attr-defined]
+    network.layers.pop()
+    np.testing.assert_allclose(network.forward(X), features, rtol=1e-4, atol=1e-5)
+    assert not _went_through(network, X)
+
+
+def test_a_layer_called_by_hand_goes_back_by_itself() -> None:
+    """The gradient is of the rows that its layers have seen last."""
+    network, twin = _network((6, 5, 2)), _one_by_one(_network((6, 5, 2)))
+    old, new = np.random.default_rng(0).normal(size=(2, 7, 6)).astype(np.float32)
+    for net in (network, twin):
+        net.forward(old)
+        A = new
+        for layer in net.layers:
+            A = layer.forward(A, True)
+        net.backward(np.ones((7, 2), np.float32))
+    np.testing.assert_allclose(network.grad, twin.grad, rtol=1e-4, atol=1e-4)

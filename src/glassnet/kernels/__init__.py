@@ -1,4 +1,4 @@
-"""The inner loops of networks, each written twice under the same name.
+"""The inner loops of networks, each written twice under the same name (`chain.py` apart: see nn/layers.py).
 
 `reference` is the definition: plain NumPy, to be read. `compiled` holds fused twins made with Numba, and
 falls back to the reference where a twin would not be faster. `GLASSNET_KERNELS=reference` in the

@@ -14,31 +14,34 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.compiled import TWINS
+from glassnet.kernels.gemm import strip, tiles
 from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import array_at, pointer_to
 from glassnet.kernels.team import LONG
-from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_narrow_tiles, make_tiles
+from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_narrow_tiles
 
-__all__ = ["ACTIVATIONS", "backward_through", "forward_through", "rows_of_chain", "table_of"]
+__all__ = ["backward_through", "forward_through", "rows_of_chain", "table_of"]
 
 Array = npt.NDArray[Any]
-ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")  # f' of each is known from its output
-_identity, _relu, _sigmoid, _tanh = (TWINS[name] for name in ACTIVATIONS)
+_ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")  # f' of each is known from its output
+_identity, _relu, _sigmoid, _tanh = (TWINS[name] for name in _ACTIVATIONS)
 _W, _B, _DW, _DB, _A, _DX, _INPUTS, _UNITS, _ACTIVATION = range(9)  # columns of the table
-_whole_1, _whole_2, _whole_3, _whole_4 = (make_tiles(vectors) for vectors in (1, 2, 3, 4))
 _narrow_1, _narrow_2, _narrow_3, _narrow_4 = (make_narrow_tiles(vectors) for vectors in (1, 2, 3, 4))
 
 
 def rows_of_chain(widths: list[int], activations: list[str], dtype: np.dtype[Any]) -> range:
-    """How many rows go through such layers in one call, and faster so.
+    """The numbers of rows that go through such layers in one call, and faster so; none if it cannot be.
+
+    A tile is TALL rows of a batch, or of a gradient, which has one for each input; larger products than these
+    are shared out to a team, or belong to the BLAS (`compiled.product`).
 
     Parameters
     ----------
     widths : number of inputs, then of the units of each layer
-    activations : their names
+    activations : their names; each of the four that are known makes the compiled loops longer
     """
     (*inputs, _), products = widths, [I * O for I, O in itertools.pairwise(widths)]  # noqa: E741
-    known = set(activations) <= set(ACTIVATIONS)
+    known = set(activations) <= set(_ACTIVATIONS)
     if BYTES == 0 or dtype.char not in "fd" or min(inputs) < TALL or not known:
         return range(0)
     return range(TALL, 8 * LONG // max(products) + 1)
@@ -57,7 +60,7 @@ def table_of(layers: list[dict[str, Any]]) -> Array:
         for column, name in ((_W, "W"), (_B, "b"), (_DW, "dW"), (_DB, "db"), (_A, "A"), (_DX, "dX")):
             row[column] = 0 if layer[name] is None else layer[name].ctypes.data
         row[_INPUTS], row[_UNITS] = layer["W"].shape
-        row[_ACTIVATION] = ACTIVATIONS.index(layer["f"])
+        row[_ACTIVATION] = _ACTIVATIONS.index(layer["f"])
     return table
 
 
@@ -65,7 +68,7 @@ def table_of(layers: list[dict[str, Any]]) -> Array:
 def forward_through(table: Array, X: Array) -> None:
     """A = f(X W + b) of each layer, X being A of the one before."""
     size, rows = X.itemsize, len(X)
-    x, x_row, x_k = X.ctypes.data, X.strides[0], X.strides[1]
+    x, x_row, x_k = np.int64(X.ctypes.data), X.strides[0], X.strides[1]
     for layer in table:
         units = layer[_UNITS]
         _product(X[0, 0], size, x, x_row, x_k, rows, layer[_INPUTS], layer[_W], units, layer[_A])
@@ -81,7 +84,7 @@ def forward_through(table: Array, X: Array) -> None:
 def backward_through(table: Array, X: Array, dA: Array) -> None:
     """dW, db (and dX) of each layer, from dA of the last one, which becomes its dZ."""
     size, rows = X.itemsize, len(X)
-    da = dA.ctypes.data
+    da = np.int64(dA.ctypes.data)  # with an unsigned one Numba would make floats of them
     for number in range(len(table) - 1, -1, -1):
         layer = table[number]
         inputs, units = layer[_INPUTS], layer[_UNITS]
@@ -91,7 +94,7 @@ def backward_through(table: Array, X: Array, dA: Array) -> None:
             array_at(pointer_to(layer[_A], X), (rows, units)),
             array_at(pointer_to(layer[_DB], X), (units,)),
         )
-        x, x_row, x_k = X.ctypes.data, X.strides[0], X.strides[1]
+        x, x_row, x_k = np.int64(X.ctypes.data), X.strides[0], X.strides[1]
         if number:
             x, x_row, x_k = table[number - 1][_A], inputs * size, size
         _product(X[0, 0], size, x, x_k, x_row, inputs, rows, da, units, layer[_DW])
@@ -103,13 +106,13 @@ def backward_through(table: Array, X: Array, dA: Array) -> None:
             for i in range(inputs):  # W.T, its rows without gaps
                 for j in range(units):
                     across[j, i] = W[i, j]
-            w = across.ctypes.data
+            w = np.int64(across.ctypes.data)
             _product(X[0, 0], size, da, units * size, size, rows, units, w, inputs, layer[_DX])
             da = layer[_DX]
 
 
 @jit
-def _bias_act(activation: int, A: Array, b: Array) -> None:  # as ACTIVATIONS are numbered
+def _bias_act(activation: int, A: Array, b: Array) -> None:  # as _ACTIVATIONS are numbered
     if activation == 0:
         _identity.bias_act_in_place(A, b)
     elif activation == 1:
@@ -144,12 +147,11 @@ def _product(
     in_row = (N + lanes - 1) // lanes  # vectors
     strips = (in_row + WIDEST - 1) // WIDEST
     for s in range(strips):
-        first, beyond = s * in_row // strips, (s + 1) * in_row // strips
-        start, vectors = first * BYTES, beyond - first
-        in_last = min(lanes, N - (beyond - 1) * lanes)
+        first, vectors = strip(s, strips, in_row, lanes)
+        start, in_last = first * size, min(lanes, N - first - (vectors - 1) * lanes)
         n, m, left = M // TALL, 0, M % TALL
         while n > 0:
-            _strip(
+            _column(
                 vectors, in_last == lanes, like, n, a + m * a_row, a_row, a_k, b + start, row,
                 out + m * row + start, row, K, in_last,
             )  # fmt: skip
@@ -157,19 +159,12 @@ def _product(
 
 
 @jit
-def _strip(
+def _column(
     vectors: int, whole: bool, like: float, n: int, a: int, a_row: int, a_k: int, b: int, b_k: int, c: int,
     c_row: int, n_k: int, in_last: int,
 ) -> None:  # fmt: skip
     if whole:
-        if vectors == 4:
-            _whole_4(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, True)
-        elif vectors == 3:
-            _whole_3(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, True)
-        elif vectors == 2:
-            _whole_2(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, True)
-        else:
-            _whole_1(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, True)
+        tiles(vectors, like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, True)
     elif vectors == 4:
         _narrow_4(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, in_last)
     elif vectors == 3:

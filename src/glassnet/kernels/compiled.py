@@ -78,6 +78,8 @@ def bias_act(Z: Array, b: Array, f: ActivationLike, A: Array) -> None:
 
 
 def act_grad(dA: Array, S: Array, f: ActivationLike, db: Array) -> None:
+    if dA.shape != S.shape:  # the loops would read and write what is not there
+        raise ValueError(f"a gradient of shape {dA.shape} does not match outputs of shape {S.shape}")
     twin = TWINS.get(f.name)
     if twin is None:
         reference.act_grad(dA, S, f, db)

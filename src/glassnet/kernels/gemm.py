@@ -16,7 +16,7 @@ import numpy.typing as npt
 from glassnet.kernels.jit import jit
 from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_copy, make_tiles
 
-__all__ = ["gemm_plain", "suits"]
+__all__ = ["gemm_plain", "strip", "suits", "tiles"]
 
 Array = npt.NDArray[Any]
 _tiles_1, _tiles_2, _tiles_3, _tiles_4 = (make_tiles(vectors) for vectors in (1, 2, 3, 4))
@@ -45,10 +45,11 @@ def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
 
 
 @jit
-def _tiles(
+def tiles(
     vectors: int, like: float, n: int, a: int, a_row: int, a_k: int, b: int, b_k: int, c: int, c_row: int,
     n_k: int, fresh: bool,
 ) -> None:  # fmt: skip
+    """`make_tiles` for any number of vectors."""
     if vectors == 4:
         _tiles_4(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
     elif vectors == 3:
@@ -60,7 +61,7 @@ def _tiles(
 
 
 @jit
-def _strip(s: int, strips: int, in_row: int, lanes: int) -> tuple[int, int]:
+def strip(s: int, strips: int, in_row: int, lanes: int) -> tuple[int, int]:
     """The first column of a strip, and its vectors."""
     start = s * in_row // strips
     return start * lanes, (s + 1) * in_row // strips - start
@@ -121,23 +122,23 @@ def gemm_plain(A: Array, B: Array, out: Array) -> None:
     for k in range(0, K, _DEEP):
         deep, fresh = min(_DEEP, K - k), k == 0
         for s in range(strips):
-            n, vectors = _strip(s, strips, in_row, lanes)
+            n, vectors = strip(s, strips, in_row, lanes)
             _pack(B[k : k + deep], n, vectors, panels[s])
         for block in range(0, M, _BLOCK):
             stop = min(block + _BLOCK, M)
             for s in range(strips):
-                n, vectors = _strip(s, strips, in_row, lanes)
+                n, vectors = strip(s, strips, in_row, lanes)
                 b, b_step = panels.ctypes.data + s * panels.strides[0], vectors * BYTES
                 wide = min(vectors * lanes, N - n)
                 whole = wide == vectors * lanes
                 inside = (stop - block) // TALL if whole else 0  # tiles of which nothing sticks out
-                _tiles(
+                tiles(
                     vectors, corner[0, 0], inside, A.ctypes.data + block * a_row + k * a_k, a_row, a_k, b,
                     b_step, out.ctypes.data + block * c_row + n * A.itemsize, c_row, deep, fresh,
                 )  # fmt: skip
                 for m in range(block + inside * TALL, stop, TALL):  # the others go by way of the corner
                     first = min(m, M - TALL)  # the last rows may be done twice
-                    _tiles(
+                    tiles(
                         vectors, corner[0, 0], 1, A.ctypes.data + first * a_row + k * a_k, a_row, a_k, b,
                         b_step, corner.ctypes.data, corner.strides[0], deep, True,
                     )  # fmt: skip

@@ -1,9 +1,9 @@
 """A network of plain Dense layers in two compiled calls, where calls would be half of the work.
 
 The layers say what happens (`layers.py`), and it happens in their memory; only who calls whom is different.
-Whoever wants to see each layer called, or has changed one, is served: layers of another class, or with
-another `forward` or `backward`, or that somebody watches, are called one by one. So are all of them with
-GLASSNET_KERNELS=reference in the environment.
+Whoever wants to see each layer called, or has changed one, is served: layers of another class, with another
+`forward` or `backward`, activation or memory, or that somebody watches, are called one by one. So are all of
+them with GLASSNET_KERNELS=reference in the environment.
 """
 
 from __future__ import annotations
@@ -40,52 +40,53 @@ class Chain:
             for layer in layers
         ]
         self.table = kernels.table_of(self.arrays)
-        self.known = [(vars(layer), layer.f, layer.W, layer.b, layer._full) for layer in layers]
+        self.known = [(layer, vars(layer), layer.f, layer.W, layer.b, layer._full) for layer in layers]
         self.n_in, self.n_out = layers[0].n_in, layers[-1].n_out
         self.X: Array | None = None  # of the last forward pass, if it went this way
 
-    def forward(self, X: Any) -> Array | None:
-        """The outputs (B, O) as the layers' `forward` would give them; None if the layers have to do it."""
+    def forward(self, X: Any, layers: Sequence[Layer]) -> Array | None:
+        """The outputs (B, O) as these layers' `forward` would give them; None if they have to do it."""
         self.X = None
-        if not isinstance(X, np.ndarray) or len(X) not in self.rows or not self._unchanged():
+        if not isinstance(X, np.ndarray) or len(X) not in self.rows or not self._is_still(layers):
             return None
-        if not self._fits(X, (len(X), self.n_in)):
-            return None  # the layers' product says what is wrong with it
+        if not self._fits(X, (len(X), self.n_in)) or np.may_share_memory(X, self.arrays[0]["A"]):
+            return None  # a product of NumPy's says what is wrong, or knows how to help
         self.X = A = X
         for layer in self.layers:
             layer.X, A = A, layer.A
         kernels.forward_through(self.table, X)
         return A
 
-    def backward(self, dZ: Array) -> bool:
+    def backward(self, dZ: Array, layers: Sequence[Layer]) -> bool:
         """Do what the layers' `backward` would do; False if they have to do it, as `forward` was theirs."""
-        if self.X is None or not self._fits(dZ, (len(self.X), self.n_out)) or not dZ.flags.c_contiguous:
+        X = self.X
+        if X is None or self.layers[0].X is not X or not self._is_still(layers):
             return False
-        kernels.backward_through(self.table, self.X, dZ)
+        if not self._fits(dZ, (len(X), self.n_out)) or not dZ.flags.carray:
+            return False
+        kernels.backward_through(self.table, X, dZ)
         return True
 
     def _fits(self, X: Array, shape: tuple[int, int]) -> bool:
         return X.shape == shape and X.dtype == self.dtype
 
-    def _unchanged(self) -> bool:
-        """Whether the layers are still those plain ones, and nobody wants to see what happens in between."""
-        for own, f, W, b, scratch in self.known:
+    def _is_still(self, layers: Sequence[Layer]) -> bool:
+        """Whether these are still those plain layers, and nobody wants to see what happens in between."""
+        for layer, own, f, W, b, scratch in self.known:
             if own["f"] is not f or own["W"] is not W or own["b"] is not b or own["_full"] is not scratch:
                 return False
-            if own.get("watch") is not None or "forward" in own or "backward" in own:
+            if type(layer) is not Dense or layer.watch is not None or "forward" in own or "backward" in own:
                 return False
-        return Dense.forward is _FORWARD and Dense.backward is _BACKWARD
+        return layers == self.layers and Dense.forward is _FORWARD and Dense.backward is _BACKWARD
 
 
 def chain_of(layers: Sequence[Layer]) -> Chain | None:
     """The chain of these layers, if they are plain ones and gain by it."""
     plain = [layer for layer in layers if type(layer) is Dense]
-    if len(plain) < len(layers) or not all(_is_plain(layer) for layer in plain):
+    if len(plain) < len(layers) or not all(layer.bias and not layer.ntk for layer in plain):
+        return None
+    if not all(layer.needs_dX for layer in plain[1:]):
         return None
     widths = [plain[0].n_in, *(layer.n_out for layer in plain)]
     rows = kernels.rows_of_chain(widths, [layer.f.name for layer in plain], plain[0].W.dtype)
     return Chain(plain, rows) if rows else None
-
-
-def _is_plain(layer: Dense) -> bool:
-    return layer.bias and not layer.ntk and layer.f.from_output

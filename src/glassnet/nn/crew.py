@@ -133,7 +133,7 @@ def logits(network: Network, X: Any) -> Array:
     """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
     Z = np.empty((X.shape[0], network.n_outputs), network.dtype)
     # nothing comes back from there; weights too large for the cache are worth more rows at a time
-    times = 2 if network.n_parameters <= _IN_CACHE else 8
+    times = 2 if network.n_parameters <= _IN_CACHE else 4
     times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * network.widest)))
 
     def fill(network: Network, stretch: slice) -> None:

@@ -135,7 +135,7 @@ class Network:
         """Outputs (logits) of one batch, (B, n_outputs): valid until the next call."""
         if len(X) != self.rows:
             self._use(len(X))
-        if self.chain is None or (A := self.chain.forward(X)) is None:
+        if self.chain is None or (A := self.chain.forward(X, self.layers)) is None:
             A = X
             for layer in self.layers:
                 A = layer.forward(A, train)
@@ -164,11 +164,11 @@ class Network:
         for start in range(rows.start, rows.stop, times * self.chunk_rows):
             yield slice(start, min(start + times * self.chunk_rows, rows.stop))
 
-    def backward(self, dA: Array) -> None:
+    def backward(self, dZ: Array) -> None:
         """Send the gradient of the outputs back through the layers; fills `grad`."""
-        if self.chain is None or not self.chain.backward(dA):
+        if self.chain is None or not self.chain.backward(dZ, self.layers):
             for layer in reversed(self.layers[self.first :]):
-                dA = layer.backward(dA)
+                dZ = layer.backward(dZ)
 
     def logits(self, X: Array) -> Array:
         """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
