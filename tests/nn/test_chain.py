@@ -79,7 +79,7 @@ def test_the_chain_is_its_layers(widths: tuple[int, ...], rows: int, activation:
 
 
 def test_nothing_outside_of_the_arrays_is_touched() -> None:
-    """Of the last vector of a row only the columns that exist are read and written."""
+    """Of the last vector of a row only the columns that exist count, and are written."""
     network = _network((9, 13, 3))
     X = np.full((7, 9 + 30), np.nan, np.float32)[:, :9]  # NaN beside each row
     X[:] = 1

@@ -99,10 +99,8 @@ def backward_through(table: Array, X: Array, dA: Array) -> None:
             x, x_row, x_k = table[number - 1][_A], inputs * size, size
         _product(X[0, 0], size, x, x_k, x_row, inputs, rows, da, units, layer[_DW])
         if layer[_DX]:
-            W, across = (
-                array_at(pointer_to(layer[_W], X), (inputs, units)),
-                np.empty((units, inputs), X.dtype),
-            )
+            W = array_at(pointer_to(layer[_W], X), (inputs, units))
+            across = np.empty((units, inputs), X.dtype)
             for i in range(inputs):  # W.T, its rows without gaps
                 for j in range(units):
                     across[j, i] = W[i, j]
