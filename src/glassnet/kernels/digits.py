@@ -27,7 +27,8 @@ from glassnet.kernels.lanes import (
 )
 
 __all__ = [
-    "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits", "to_digits", "turn_four",
+    "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits", "to_digits", "turn", "turn_four",
+    "value_of",
 ]  # fmt: skip
 
 DIGITS, GROUP = 3, 4
@@ -40,9 +41,9 @@ def _add_products(builder: Any, total: Any, stored: Any, digits: Any) -> None:
     builder.store(builder.call(multiply, [builder.load(total), stored, digits]), total)
 
 
-def _value(builder: Any, sums: list[Any]) -> Lanes:
+def value_of(sums: list[Lanes]) -> Lanes:
     """The digits' sums as one number."""
-    low, middle, high = (Lanes(builder, builder.load(total)).as_floats() for total in sums)
+    low, middle, high = (total.as_floats() for total in sums)
     return high.times_plus(256.0, middle).times_plus(256.0, low)
 
 
@@ -73,7 +74,7 @@ def tile_of_digits(
         for r, row in enumerate(sums):
             term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, a.type(r))))
             to = builder.add(out, builder.mul(out_row, a.type(r)))
-            _value(builder, row).times_plus(by, term).store(to)
+            value_of([Lanes(builder, builder.load(total)) for total in row]).times_plus(by, term).store(to)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 10), generate
@@ -146,3 +147,35 @@ def turn_four(_context: Any, a: Any, b: Any, c: Any, d: Any, out: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 5), generate
+
+
+@intrinsic
+def turn(_context: Any, where: Any, out: Any, out_row: Any) -> Any:
+    """64 columns of 64 rows of bytes become rows, `out_row` bytes apart; the rows' addresses stand at `where`."""
+
+    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        where, out, out_row = args
+        kind = out.type
+        with steps(builder, kind(STRIP)) as k:
+            words = []
+            for b in range(0, STRIP, GROUP):
+                rows = (load(builder, kind, builder.add(where, kind(8 * (b + i)))).value for i in range(GROUP))
+                four = (load_bytes(builder, builder.add(row, k)) for row in rows)
+                words.append(side_by_side(*four))
+            for c, word in enumerate(_turned(words)):
+                word.store(builder.add(out, builder.mul(out_row, builder.add(k, kind(c)))))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 3), generate
+
+
+def _turned(words: list[Lanes]) -> list[Lanes]:
+    """Sixteen rows of sixteen words, transposed: the first half is shuffled with the second, four times."""
+    half = LANES // 2
+    for _ in range(4):
+        words = [
+            shuffled
+            for upper, lower in zip(words[:half], words[half:], strict=True)
+            for shuffled in upper.shuffled_with(lower)
+        ]
+    return words

@@ -114,6 +114,15 @@ class Lanes:
     def _is(self, relation: str, other: Any) -> Any:
         return self.builder.icmp_signed(relation, self.value, other)
 
+    def shuffled_with(self, other: Lanes) -> tuple[Lanes, Lanes]:
+        """The first halves and the second ones, one of these and one of those in turns."""
+        halves = ([i // 2 + i % 2 * LANES + start for i in range(LANES)] for start in (0, LANES // 2))
+        first, second = (
+            Lanes(self.builder, self.builder.shuffle_vector(self.value, other.value, ir.Constant(WORDS, order)))
+            for order in halves
+        )
+        return first, second
+
     def seen_as(self, kind: Any) -> Lanes:
         return Lanes(self.builder, self.builder.bitcast(self.value, kind))
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import config
 
-from glassnet.kernels import team
+from glassnet.kernels import amx, team
+from glassnet.kernels.amx import SQUARES, hand_back, squares_of_digits, take
 from glassnet.kernels.digits import (
     DIGITS,
     GROUP,
@@ -25,6 +26,7 @@ from glassnet.kernels.digits import (
     larger_magnitudes,
     tile_of_digits,
     to_digits,
+    turn,
     turn_four,
 )
 from glassnet.kernels.jit import jit
@@ -45,6 +47,7 @@ _FEWEST, _WORTH = 32, 2**16  # rows and bytes of a batch for which it does
 _LONGEST = 65_536  # terms of a sum: 255 * 128 * 65,536 is below 2^31
 _DEEP, _WIDE, _PIECE = 512, 512, 2**17  # rows, columns and floats of a piece of W: its digits stay in the
 _HIGH = 128  # second-level cache, together with so many rows of bytes
+_DEEPER = 1024  # in place of 512 for squares: each time, so many products' sums become floats
 _LARGEST = 127 * 2**16  # with room for rounding below what three digits from -128 to 127 can say
 _TINY = np.float32(1e-30)  # a column of smaller numbers is one of zeros: 8,323,072 / x must be finite
 
@@ -93,11 +96,11 @@ class StoredRows:
         form = _ROWS_BY_ONE if out.shape[1] == 1 else _ROWS
         members, edges = self.shares(out.shape[1])
         if members is None:
-            form.alone(self.X, self.rows, 0, self.scale, self.shift, W, out)
+            form.alone(*form.first, self.X, self.rows, 0, self.scale, self.shift, W, out)
         else:
             members.add_up(
                 form.together,
-                [(self.X, self.rows, i, self.scale, self.shift, W[i:j]) for i, j in edges],
+                [(*form.first, self.X, self.rows, i, self.scale, self.shift, W[i:j]) for i, j in edges],
                 out,
             )
 
@@ -120,21 +123,24 @@ class StoredColumns:
         A, form = self.T, _COLUMNS_BY_ONE if out.shape[1] == 1 else _COLUMNS
         members, edges = A.shares(out.shape[1])
         if members is None:
-            form.alone(A.X, A.rows, 0, A.scale, A.shift, D, out)
+            form.alone(*form.first, A.X, A.rows, 0, A.scale, A.shift, D, out)
         else:
             members.do(
                 form.together,
-                tuple((A.X, A.rows, i, A.scale, A.shift, D, out[i:j]) for i, j in edges),
+                tuple((*form.first, A.X, A.rows, i, A.scale, A.shift, D, out[i:j]) for i, j in edges),
             )
 
 
 @jit
-def _to_digits(M: Array, digits: Array, factor: Array) -> None:
-    """The digits of M (K, N) by sixteen columns, and by column what their sums have to be multiplied by."""
+def _to_digits(M: Array, step: int, digits: Array, factor: Array) -> None:
+    """The digits of M (K, N) by sixteen columns, and by column what their sums have to be multiplied by.
+
+    Rows of zeros are added until there are a multiple of `step`.
+    """
     K, N = M.shape
     padded = M
-    if K % GROUP or N % LANES:
-        padded = np.zeros((up_to(K, GROUP), up_to(N, LANES)), np.float32)
+    if K % step or N % LANES:
+        padded = np.zeros((up_to(K, step), up_to(N, LANES)), np.float32)
         for k in range(K):
             for n in range(N):
                 padded[k, n] = M[k, n]
@@ -152,26 +158,38 @@ def _to_digits(M: Array, digits: Array, factor: Array) -> None:
         )  # fmt: skip
 
 
+@jit
+def _tile_of(squares: Any) -> tuple[int, int, int]:
+    """Its rows, by how many bytes sums go on, and how many at most before they become floats."""
+    if squares is None:
+        return TALL, GROUP, _DEEP
+    return amx.TALL, amx.DEPTH, _DEEPER
+
+
 def rows_times(
-    X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
+    squares: Any, X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
 ) -> None:  # fmt: skip
     """out (B, N) = (X[rows, start : start + K] * scale + shift) @ W (K, N).
 
     By pieces of W whose digits stay in the cache, each of which has factors of its own.
     """
+    if squares is not None:
+        take(squares.ctypes.data)
     offset = offsets(W, shift[0])
     (K, N), B = W.shape, len(out)
+    tall, step, deep = _tile_of(squares)
     wide = min(N, _WIDE)
-    deep = min(K, _DEEP, _PIECE // wide)
-    digits = np.empty((up_to(wide, LANES) // LANES, up_to(deep, GROUP) // GROUP * DIGITS * 64), np.uint8)
+    deep = min(K, deep, _PIECE // wide)
+    digits = np.empty((up_to(wide, LANES) // LANES, up_to(deep, step) // GROUP * DIGITS * 64), np.uint8)
     factor = np.empty(up_to(wide, LANES), np.float32)
-    A, corner = np.zeros((_HIGH, up_to(deep, 64)), np.uint8), np.empty((TALL, LANES), np.float32)
+    A, corner = np.zeros((_HIGH, up_to(deep, 64)), np.uint8), np.empty((tall, LANES), np.float32)
+    sums = np.empty(amx.SUMS, np.int32)
     for n in range(0, N, wide):
         width = min(wide, N - n)
         for k in range(0, K, deep):
             depth = min(deep, K - k)
-            groups = up_to(depth, GROUP) // GROUP
-            _to_digits(W[k : k + depth, n : n + width], digits, factor)
+            groups = up_to(depth, step) // GROUP
+            _to_digits(W[k : k + depth, n : n + width], step, digits, factor)
             for i in range(len(factor)):
                 factor[i] *= scale[0]
             if depth < deep:
@@ -179,11 +197,13 @@ def rows_times(
             for top in range(0, B, _HIGH):
                 _copy_rows(X, rows, start + k, depth, top, A)
                 for block in range(up_to(width, LANES) // LANES):
-                    for first in range(top, min(top + _HIGH, B), TALL):
+                    for first in range(top, min(top + _HIGH, B), tall):
                         _tile(
-                            A, (first - top) * A.strides[0], A.strides[0], GROUP, groups, digits, block,
-                            factor, offset, k == 0, out, n, first, min(TALL, B - first), corner,
+                            squares, A, (first - top) * A.strides[0], A.strides[0], GROUP, groups, digits,
+                            block, factor, offset, k == 0, out, n, first, min(tall, B - first), sums, corner,
                         )  # fmt: skip
+    if squares is not None:
+        hand_back()
 
 
 @jit
@@ -196,8 +216,9 @@ def _copy_rows(X: Array, rows: Array, start: int, K: int, first: int, A: Array) 
 
 @jit
 def _tile(
-    A: Array, start: int, a_row: int, a_group: int, groups: int, digits: Array, block: int, factor: Array,
-    offset: Array, fresh: bool, out: Array, left: int, first: int, tall: int, corner: Array,
+    squares: Any, A: Array, start: int, a_row: int, a_group: int, groups: int, digits: Array, block: int,
+    factor: Array, offset: Array, fresh: bool, out: Array, left: int, first: int, tall: int, sums: Array,
+    corner: Array,
 ) -> None:  # fmt: skip
     """Rows `first` to `first + tall` of out, the sixteen columns of a block: their first part, or one more.
 
@@ -205,7 +226,7 @@ def _tile(
     """
     n = left + LANES * block
     wide = min(LANES, out.shape[1] - n)
-    whole = tall == TALL and wide == LANES
+    whole = tall == len(corner) and wide == LANES
     to, stride = corner.ctypes.data, corner.strides[0]
     if whole:
         to, stride = out.ctypes.data + first * out.strides[0] + 4 * n, out.strides[0]
@@ -213,11 +234,14 @@ def _tile(
         for r in range(tall):
             for j in range(wide):
                 corner[r, j] = out[first + r, n + j]
-    tile_of_digits(
-        A.ctypes.data + start, a_row, a_group, digits.ctypes.data + block * digits.strides[0], groups,
-        factor.ctypes.data + 4 * LANES * block, offset.ctypes.data + 4 * n if fresh else to,
-        0 if fresh else stride, to, stride,
-    )  # fmt: skip
+    a, b = A.ctypes.data + start, digits.ctypes.data + block * digits.strides[0]
+    by = factor.ctypes.data + 4 * LANES * block
+    plus, plus_row = (offset.ctypes.data + 4 * n, 0) if fresh else (to, stride)
+    if squares is None:
+        tile_of_digits(a, a_row, a_group, b, groups, by, plus, plus_row, to, stride)
+    else:
+        n_squares = groups * GROUP // amx.DEPTH
+        squares_of_digits(a, a_row, b, n_squares, sums.ctypes.data, by, plus, plus_row, to, stride)
     if not whole:
         for r in range(tall):
             for j in range(wide):
@@ -236,25 +260,31 @@ def _scales(largest: Any) -> tuple[Any, Any]:
 
 
 def columns_times(
-    X: Array, rows: Array, start: int, scale: Array, shift: Array, D: Array, out: Array
+    squares: Any, X: Array, rows: Array, start: int, scale: Array, shift: Array, D: Array, out: Array
 ) -> None:  # fmt: skip
     """out (K, N) = (X[rows, start : start + K] * scale + shift).T @ D (B, N), by pieces of D."""
+    if squares is not None:
+        take(squares.ctypes.data)
     offset = offsets(D, shift[0])
-    edge, where = np.zeros((_DEEP, STRIP), np.uint8), np.empty(_DEEP, np.int64)
-    for top in range(0, len(rows), _DEEP):
-        some, piece = rows[top : top + _DEEP], D[top : top + _DEEP]
-        _columns_by_columns(X, some, start, scale[0], piece, offset, top == 0, edge, where, out)
+    _, step, deep = _tile_of(squares)
+    deep = min(deep, up_to(len(rows), step))
+    edge, where = np.zeros((deep, STRIP), np.uint8), np.empty(deep, np.int64)
+    for top in range(0, len(rows), deep):
+        some, piece = rows[top : top + deep], D[top : top + deep]
+        _columns_by_columns(squares, X, some, start, scale[0], piece, offset, top == 0, edge, where, out)
+    if squares is not None:
+        hand_back()
 
 
 @jit
-def _look_for(X: Array, rows: Array, first: int, n: int, edge: Array, where: Array) -> Any:
+def _look_for(X: Array, rows: Array, step: int, first: int, n: int, edge: Array, where: Array) -> Any:
     """Where each row's bytes of n columns are; a strip that is not whole is copied to the edge.
 
-    Returns the number of groups. Rows that fill up the last one are nowhere in X: their digits are zeros.
+    Returns the number of rows, a multiple of `step`. Those added are nowhere in X: their digits are zeros.
     """
     narrow = min(STRIP, n)
-    groups = up_to(len(rows), GROUP) // GROUP
-    for b in range(GROUP * groups):
+    deep = up_to(len(rows), step)
+    for b in range(deep):
         where[b] = edge.ctypes.data + b * STRIP
         if b < len(rows):
             source = X.ctypes.data + rows[b] * X.strides[0] + first
@@ -262,44 +292,56 @@ def _look_for(X: Array, rows: Array, first: int, n: int, edge: Array, where: Arr
                 where[b] = source
             else:
                 copy_bytes(where[b], source, narrow)
-    return groups
+    return deep
 
 
 @jit
 def _columns_by_columns(
-    X: Array, rows: Array, start: int, scale: float, D: Array, offset: Array, fresh: bool, edge: Array,
-    where: Array, out: Array,
+    squares: Any, X: Array, rows: Array, start: int, scale: float, D: Array, offset: Array, fresh: bool,
+    edge: Array, where: Array, out: Array,
 ) -> None:  # fmt: skip
     N = out.shape[1]
-    wide = min(N, _PIECE // _DEEP)
-    digits = np.empty((up_to(wide, LANES) // LANES, len(where) * DIGITS * LANES), np.uint8)
+    tall, step, _ = _tile_of(squares)
+    wide = min(N, _PIECE // len(where))
+    digits = np.empty((up_to(wide, LANES) // LANES, len(where) // GROUP * DIGITS * 64), np.uint8)
     factor = np.empty(up_to(wide, LANES), np.float32)
-    A, corner = np.empty((len(where) // GROUP, STRIP, GROUP), np.uint8), np.empty((TALL, LANES), np.float32)
+    if squares is None:
+        A = np.empty((len(where) // GROUP, STRIP * GROUP), np.uint8)  # the four bytes of a group by column
+        a_row, a_group = GROUP, A.strides[0]
+    else:
+        A = np.empty((STRIP, len(where)), np.uint8)
+        a_row, a_group = A.strides[0], GROUP
+    corner, sums = np.empty((tall, LANES), np.float32), np.empty(amx.SUMS, np.int32)
     for n in range(0, N, wide):
         width = min(wide, N - n)
-        _to_digits(D[:, n : n + width], digits, factor)
+        _to_digits(D[:, n : n + width], step, digits, factor)
         for i in range(len(factor)):
             factor[i] *= scale
         for strip in range(0, len(out), STRIP):
-            groups = _look_for(X, rows, start + strip, len(out) - strip, edge, where)
-            for g in range(groups):
-                w = where[GROUP * g : GROUP * (g + 1)]
-                turn_four(w[0], w[1], w[2], w[3], A.ctypes.data + g * A.strides[0])
+            deep = _look_for(X, rows, step, start + strip, len(out) - strip, edge, where)
+            for b in range(0, deep, step):
+                if squares is None:
+                    turn_four(where[b], where[b + 1], where[b + 2], where[b + 3], A.ctypes.data + b * STRIP)
+                else:
+                    turn(where.ctypes.data + 8 * b, A.ctypes.data + b, A.strides[0])
             stop = min(strip + STRIP, len(out))
-            for first in range(strip, stop, TALL):
+            for first in range(strip, stop, tall):
                 for block in range(up_to(width, LANES) // LANES):  # whole rows, one after the other
-                    _tile(A, GROUP * (first - strip), GROUP, A.strides[0], groups, digits, block, factor,
-                          offset, fresh, out, n, first, min(TALL, stop - first), corner)  # fmt: skip
+                    _tile(
+                        squares, A, (first - strip) * a_row, a_row, a_group, deep // GROUP, digits, block,
+                        factor, offset, fresh, out, n, first, min(tall, stop - first), sums, corner,
+                    )  # fmt: skip
 
 
 class _Form(NamedTuple):
-    """A product done alone, and as a share of a team's."""
+    """A product done alone, and as a share of a team's; what has to be said first; then come the factors."""
 
     alone: Any
     together: Any
+    first: tuple[Any, ...]
 
 
-_ROWS, _ROWS_BY_ONE, _COLUMNS, _COLUMNS_BY_ONE = (
-    _Form(jit(work), team.divided(work))
-    for work in (rows_times, rows_by_one_column, columns_times, columns_by_one_column)
+_ROWS, _COLUMNS = (_Form(jit(work), team.divided(work), (SQUARES,)) for work in (rows_times, columns_times))
+_ROWS_BY_ONE, _COLUMNS_BY_ONE = (
+    _Form(jit(work), team.divided(work), ()) for work in (rows_by_one_column, columns_by_one_column)
 )
