@@ -83,17 +83,17 @@ def hand_back(_context: Any) -> Any:
 
 @intrinsic
 def squares_of_digits(
-    _context: Any, a: Any, a_row: Any, b: Any, n: Any, sums: Any, factor: Any, plus: Any, plus_row: Any,
-    out: Any, out_row: Any,
+    _context: Any, a: Any, a_row: Any, b: Any, n: Any, sums: Any, factor: Any, offset: Any, plus: Any,
+    plus_row: Any, out: Any, out_row: Any,
 ) -> Any:  # fmt: skip
-    """out (32, 16) = bytes @ digits * factor (16) + plus (32, 16), which may be out itself.
+    """out (32, 16) = bytes @ digits * factor (16) + offset (16) + plus (32, 16), which may be out itself.
 
     Row r has its 64 n bytes at a + r a_row; the digits are those of `digits.to_digits`; `sums` has room for
     SUMS words.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, a_row, b, n, sums, factor, plus, plus_row, out, out_row = args
+        a, a_row, b, n, sums, factor, offset, plus, plus_row, out, out_row = args
         kind = a.type
 
         def on_square(name: str, square: int, *where: Any) -> None:
@@ -122,12 +122,13 @@ def squares_of_digits(
             for d in range(DIGITS):
                 to = builder.add(sums, kind(16 * high * row + 64 * d))
                 on_square("tilestored64", DIGITS * high + d, place(to), _I64(row))
-        by = load(builder, FLOATS, factor)
+        by, offset = (load(builder, FLOATS, address) for address in (factor, offset))
         with cgutils.for_range(builder, kind(TALL)) as loop:
             found = builder.add(sums, builder.mul(loop.index, kind(row)))
             term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, loop.index)))
             words = [load(builder, WORDS, builder.add(found, kind(64 * d))) for d in range(DIGITS)]
-            value_of(words).times_plus(by, term).store(builder.add(out, builder.mul(out_row, loop.index)))
+            to = builder.add(out, builder.mul(out_row, loop.index))
+            value_of(words, by, offset).plus(term).store(to)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 10), generate
+    return types.void(*[types.intp] * 11), generate

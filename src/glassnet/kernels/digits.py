@@ -41,25 +41,25 @@ def _add_products(builder: Any, total: Any, stored: Any, digits: Any) -> None:
     builder.store(builder.call(multiply, [builder.load(total), stored, digits]), total)
 
 
-def value_of(sums: list[Lanes]) -> Lanes:
-    """The digits' sums as one number."""
+def value_of(sums: list[Lanes], factor: Lanes, offset: Lanes) -> Lanes:
+    """The digits' sums as one number, times a factor, plus an offset."""
     low, middle, high = (total.as_floats() for total in sums)
-    return high.times_plus(256.0, middle).times_plus(256.0, low)
+    return high.times_plus(256.0, middle).times_plus(256.0, low).times_plus(factor, offset)
 
 
 @intrinsic
 def tile_of_digits(
-    _context: Any, a: Any, a_row: Any, a_group: Any, b: Any, n_groups: Any, factor: Any, plus: Any,
-    plus_row: Any, out: Any, out_row: Any,
+    _context: Any, a: Any, a_row: Any, a_group: Any, b: Any, n_groups: Any, factor: Any, offset: Any,
+    plus: Any, plus_row: Any, out: Any, out_row: Any,
 ) -> Any:  # fmt: skip
-    """out (8, 16) = bytes @ digits * factor (16) + plus (8, 16), which may be out itself.
+    """out (8, 16) = bytes @ digits * factor (16) + offset (16) + plus (8, 16), which may be out itself.
 
     Row r of the bytes has its groups of four at a + r a_row, one every `a_group` bytes; the digits have
     3 x 16 x 4 bytes for each group.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, a_row, a_group, b, n_groups, factor, plus, plus_row, out, out_row = args
+        a, a_row, a_group, b, n_groups, factor, offset, plus, plus_row, out, out_row = args
         sums = [zeros(builder, WORDS, DIGITS) for _ in range(TALL)]
         with cgutils.for_range(builder, n_groups) as loop:
             digits_at = builder.add(b, builder.mul(loop.index, a.type(DIGITS * 64)))
@@ -70,61 +70,68 @@ def tile_of_digits(
                 bytes_of_row = digits[0].each(four)
                 for digit, total in zip(digits, row, strict=True):
                     _add_products(builder, total, bytes_of_row, digit.value)
-        by = load(builder, FLOATS, factor)
+        by, offset = (load(builder, FLOATS, address) for address in (factor, offset))
         for r, row in enumerate(sums):
             term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, a.type(r))))
-            to = builder.add(out, builder.mul(out_row, a.type(r)))
-            value_of([Lanes(builder, builder.load(total)) for total in row]).times_plus(by, term).store(to)
+            value = value_of([Lanes(builder, builder.load(total)) for total in row], by, offset)
+            value.plus(term).store(builder.add(out, builder.mul(out_row, a.type(r))))
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 10), generate
+    return types.void(*[types.intp] * 11), generate
 
 
 @intrinsic
-def larger_magnitudes(_context: Any, row: Any, n: Any, largest: Any) -> Any:
-    """largest (n) = the larger of itself and the magnitudes of a row of n floats, all as their bits.
+def larger_magnitudes(_context: Any, first: Any, row: Any, n: Any, largest: Any) -> Any:
+    """largest (n) = the larger of itself and the magnitudes in four rows of n floats, all as their bits.
 
     These have the same order as the magnitudes, and those of infinity and NaN are the largest.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        row, n, largest = args
+        first, row, n, largest = args
         with steps(builder, n) as k:
             here = builder.mul(k, k.type(4))
             to = builder.add(largest, here)
-            magnitude = load(builder, WORDS, builder.add(row, here)) & 0x7FFFFFFF
-            magnitude.larger(load(builder, WORDS, to)).store(to)
+            found = load(builder, WORDS, to)
+            for i in range(GROUP):
+                at = builder.add(builder.add(first, here), builder.mul(row, row.type(i)))
+                found = (load(builder, WORDS, at) & 0x7FFFFFFF).larger(found)
+            found.store(to)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 3), generate
+    return types.void(*[types.intp] * 4), generate
 
 
 @intrinsic
 def to_digits(
-    _context: Any, source: Any, row: Any, n_blocks: Any, factor: Any, out: Any, out_block: Any
+    _context: Any, source: Any, row: Any, n_blocks: Any, factor: Any, total: Any, out: Any, out_block: Any
 ) -> Any:  # fmt: skip
     """Four rows of 16 n floats, `row` bytes apart, times `factor` (16 n), as digits.
 
-    Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart.
+    Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart. The whole numbers are added to `total`
+    (16 n), which has room for 256 rows of them.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        source, row, n_blocks, factor, out, out_block = args
+        source, row, n_blocks, factor, total, out, out_block = args
         with cgutils.for_range(builder, n_blocks) as loop:
             here = builder.mul(loop.index, row.type(4 * LANES))
             by = load(builder, FLOATS, builder.add(factor, here))
             first = builder.add(source, here)
-            four = []
+            four, sums = [], builder.add(total, here)
+            so_far = load(builder, WORDS, sums)
             for i in range(GROUP):
                 at = builder.add(first, builder.mul(row, row.type(i)))
                 whole = load(builder, FLOATS, at).times_plus(by, 0.0).rounded()
+                so_far += whole
                 four.append((whole + 0x808080) ^ 0x808080)  # the bytes of this are digits from -128 to 127
+            so_far.store(sums)
             to = builder.add(out, builder.mul(loop.index, out_block))
             for d, digit in enumerate(_bytes_together(*four)):
                 digit.store(builder.add(to, row.type(64 * d)))
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 6), generate
+    return types.void(*[types.intp] * 7), generate
 
 
 def _bytes_together(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, Lanes]:

@@ -67,6 +67,10 @@ class Lanes:
         product = self.builder.fmul(self.value, self.each(factor), flags=("contract",))
         return Lanes(self.builder, self.builder.fadd(product, self.each(term), flags=("contract",)))
 
+    def plus(self, term: Any) -> Lanes:
+        """self + term of floats."""
+        return Lanes(self.builder, self.builder.fadd(self.value, self.each(term)))
+
     def rounded(self) -> Lanes:
         """Floats to the nearest whole numbers."""
         nearest = called(self.builder, f"llvm.lrint.v{LANES}i32.v{LANES}f32", WORDS, FLOATS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -13,7 +14,7 @@ from glassnet.kernels.jit import intrinsic, jit
 from glassnet.kernels.lanes import called
 from glassnet.kernels.room import LINE
 
-__all__ = ["LINE", "array_at", "copy", "copy_bytes", "fetch_soon", "pointer_to", "stretch_of_row", "up_to"]
+__all__ = ["LINE", "array_at", "copy", "copy_bytes", "fetch_soon", "new_lines", "pointer_to", "stretch_of_row", "up_to"]
 
 array_at: Any = numpy_support.carray
 _I8, _I32 = ir.IntType(8), ir.IntType(32)
@@ -23,6 +24,15 @@ _I8, _I32 = ir.IntType(8), ir.IntType(32)
 def up_to(n: int, step: int) -> int:
     """n rounded up to a multiple of `step`."""
     return (n + step - 1) // step * step
+
+
+@jit
+def new_lines(n: int) -> Any:
+    """n bytes of new memory, from the beginning of a cache line on."""
+    memory = np.empty(n + LINE, np.uint8)
+    address = np.int64(memory.ctypes.data)
+    start = up_to(address, LINE) - address
+    return memory[start : start + n]
 
 
 def copy(builder: Any, to: Any, source: Any, n: Any) -> None:

@@ -31,8 +31,8 @@ from glassnet.kernels.digits import (
 )
 from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
-from glassnet.kernels.memory import copy_bytes, up_to
-from glassnet.kernels.one_unit import columns_by_one_column, offsets, rows_by_one_column
+from glassnet.kernels.memory import copy_bytes, new_lines, up_to
+from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
 from glassnet.kernels.team import cut
 from glassnet.kernels.tile import FEATURES
 
@@ -48,6 +48,8 @@ _LONGEST = 65_536  # terms of a sum: 255 * 128 * 65,536 is below 2^31
 _DEEP, _WIDE, _PIECE = 512, 512, 2**17  # rows, columns and floats of a piece of W: its digits stay in the
 _HIGH = 128  # second-level cache, together with so many rows of bytes
 _DEEPER = 1024  # in place of 512 for squares: each time, so many products' sums become floats
+_ADDED = 256  # rows of whole numbers whose sums stay below 2^31
+_BY_COLUMN = 3  # numbers: the factor of the digits' sums, an offset, nothing
 _LARGEST = 127 * 2**16  # with room for rounding below what three digits from -128 to 127 can say
 _TINY = np.float32(1e-30)  # a column of smaller numbers is one of zeros: 8,323,072 / x must be finite
 
@@ -132,11 +134,14 @@ class StoredColumns:
 
 
 @jit
-def _to_digits(M: Array, step: int, digits: Array, factor: Array) -> None:
-    """The digits of M (K, N) by sixteen columns, and by column what their sums have to be multiplied by.
+def _to_digits(
+    M: Array, step: int, scale: float, shift: float, digits: Array, by_column: Array
+) -> None:  # fmt: skip
+    """The digits of M (K, N) by sixteen columns; by column, what their sums are multiplied by, and what is added.
 
-    Rows of zeros are added until there are a multiple of `step`.
+    Rows of zeros fill up a multiple of `step`. The offset is what `shift` adds to each of the bytes.
     """
+    factor, offset = by_column[0], by_column[1]
     K, N = M.shape
     padded = M
     if K % step or N % LANES:
@@ -145,25 +150,41 @@ def _to_digits(M: Array, step: int, digits: Array, factor: Array) -> None:
             for n in range(N):
                 padded[k, n] = M[k, n]
     deep, wide = padded.shape
+    row, source, to = padded.strides[0], np.int64(padded.ctypes.data), np.int64(digits.ctypes.data)
     bits, up = np.zeros(wide, np.int32), np.empty(wide, np.float32)
-    for k in range(deep):
-        larger_magnitudes(padded.ctypes.data + k * padded.strides[0], wide, bits.ctypes.data)
+    for k in range(0, deep, GROUP):
+        larger_magnitudes(source + k * row, row, wide, bits.ctypes.data)
     largest = bits.view(np.float32)
     for n in range(wide):
         up[n], factor[n] = _scales(largest[n])
-    for group in range(deep // GROUP):
+    total, sums = np.zeros(wide, np.int32), np.zeros(wide, np.float64)
+    for k in range(0, deep, GROUP):
         to_digits(
-            padded.ctypes.data + GROUP * group * padded.strides[0], padded.strides[0], wide // LANES,
-            up.ctypes.data, digits.ctypes.data + group * DIGITS * 64, digits.strides[0],
+            source + k * row, row, wide // LANES, up.ctypes.data, total.ctypes.data,
+            to + k // GROUP * DIGITS * 64, digits.strides[0],
         )  # fmt: skip
+        if k % _ADDED == _ADDED - GROUP or k == deep - GROUP:
+            for n in range(wide):
+                sums[n] += total[n]
+            total[:] = 0
+    for n in range(wide):
+        offset[n] = sums[n] * factor[n] * shift
+        factor[n] *= scale
 
 
 @jit
 def _tile_of(squares: Any) -> tuple[int, int, int]:
-    """Its rows, by how many bytes sums go on, and how many at most before they become floats."""
+    """Its rows, how many terms its sums advance by, and how many they have before they become floats."""
     if squares is None:
         return TALL, GROUP, _DEEP
     return amx.TALL, amx.DEPTH, _DEEPER
+
+
+@jit
+def _room_for_digits(deep: int, wide: int) -> Any:
+    """For each sixteen columns, the digits of so many rows."""
+    blocks, size = up_to(wide, LANES) // LANES, deep // GROUP * DIGITS * 64
+    return new_lines(blocks * size).reshape(blocks, size)
 
 
 def rows_times(
@@ -175,23 +196,23 @@ def rows_times(
     """
     if squares is not None:
         take(squares.ctypes.data)
-    offset = offsets(W, shift[0])
     (K, N), B = W.shape, len(out)
     tall, step, deep = _tile_of(squares)
     wide = min(N, _WIDE)
     deep = min(K, deep, _PIECE // wide)
-    digits = np.empty((up_to(wide, LANES) // LANES, up_to(deep, step) // GROUP * DIGITS * 64), np.uint8)
-    factor = np.empty(up_to(wide, LANES), np.float32)
-    A, corner = np.zeros((_HIGH, up_to(deep, 64)), np.uint8), np.empty((tall, LANES), np.float32)
-    sums = np.empty(amx.SUMS, np.int32)
+    digits = _room_for_digits(up_to(deep, step), wide)
+    by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
+    A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, up_to(deep, 64))
+    A[...] = 0
+    sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
     for n in range(0, N, wide):
         width = min(wide, N - n)
         for k in range(0, K, deep):
             depth = min(deep, K - k)
             groups = up_to(depth, step) // GROUP
-            _to_digits(W[k : k + depth, n : n + width], step, digits, factor)
-            for i in range(len(factor)):
-                factor[i] *= scale[0]
+            _to_digits(
+                W[k : k + depth, n : n + width], step, scale[0], shift[0], digits, by_column
+            )  # fmt: skip
             if depth < deep:
                 A[...] = 0
             for top in range(0, B, _HIGH):
@@ -200,7 +221,8 @@ def rows_times(
                     for first in range(top, min(top + _HIGH, B), tall):
                         _tile(
                             squares, A, (first - top) * A.strides[0], A.strides[0], GROUP, groups, digits,
-                            block, factor, offset, k == 0, out, n, first, min(tall, B - first), sums, corner,
+                            block, by_column, k == 0, out, n, first, min(tall, B - first), sums,
+                            corner,
                         )  # fmt: skip
     if squares is not None:
         hand_back()
@@ -217,8 +239,7 @@ def _copy_rows(X: Array, rows: Array, start: int, K: int, first: int, A: Array) 
 @jit
 def _tile(
     squares: Any, A: Array, start: int, a_row: int, a_group: int, groups: int, digits: Array, block: int,
-    factor: Array, offset: Array, fresh: bool, out: Array, left: int, first: int, tall: int, sums: Array,
-    corner: Array,
+    by_column: Array, fresh: bool, out: Array, left: int, first: int, tall: int, sums: Array, corner: Array,
 ) -> None:  # fmt: skip
     """Rows `first` to `first + tall` of out, the sixteen columns of a block: their first part, or one more.
 
@@ -235,13 +256,14 @@ def _tile(
             for j in range(wide):
                 corner[r, j] = out[first + r, n + j]
     a, b = A.ctypes.data + start, digits.ctypes.data + block * digits.strides[0]
-    by = factor.ctypes.data + 4 * LANES * block
-    plus, plus_row = (offset.ctypes.data + 4 * n, 0) if fresh else (to, stride)
+    by = by_column.ctypes.data + 4 * LANES * block
+    plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
+    before, before_row = (nothing, 0) if fresh else (to, stride)
     if squares is None:
-        tile_of_digits(a, a_row, a_group, b, groups, by, plus, plus_row, to, stride)
+        tile_of_digits(a, a_row, a_group, b, groups, by, plus, before, before_row, to, stride)
     else:
-        n_squares = groups * GROUP // amx.DEPTH
-        squares_of_digits(a, a_row, b, n_squares, sums.ctypes.data, by, plus, plus_row, to, stride)
+        n_squares, room = groups * GROUP // amx.DEPTH, sums.ctypes.data
+        squares_of_digits(a, a_row, b, n_squares, room, by, plus, before, before_row, to, stride)
     if not whole:
         for r in range(tall):
             for j in range(wide):
@@ -265,13 +287,40 @@ def columns_times(
     """out (K, N) = (X[rows, start : start + K] * scale + shift).T @ D (B, N), by pieces of D."""
     if squares is not None:
         take(squares.ctypes.data)
-    offset = offsets(D, shift[0])
-    _, step, deep = _tile_of(squares)
-    deep = min(deep, up_to(len(rows), step))
+    (B, N), K = D.shape, len(out)
+    tall, step, deep = _tile_of(squares)
+    deep = min(deep, up_to(B, step))
+    wide = min(N, _PIECE // deep)
+    digits = _room_for_digits(deep, wide)
+    by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
     edge, where = np.zeros((deep, STRIP), np.uint8), np.empty(deep, np.int64)
-    for top in range(0, len(rows), deep):
-        some, piece = rows[top : top + deep], D[top : top + deep]
-        _columns_by_columns(squares, X, some, start, scale[0], piece, offset, top == 0, edge, where, out)
+    A = new_lines(deep * STRIP)  # a strip, turned
+    a_row, a_group = (GROUP, STRIP * GROUP) if squares is None else (deep, GROUP)
+    sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
+    for top in range(0, B, deep):
+        some = rows[top : top + deep]
+        for n in range(0, N, wide):
+            width = min(wide, N - n)
+            _to_digits(
+                D[top : top + deep, n : n + width], step, scale[0], shift[0], digits, by_column
+            )  # fmt: skip
+            for strip in range(0, K, STRIP):
+                depth = _look_for(X, some, step, start + strip, K - strip, edge, where)
+                for b in range(0, depth, step):
+                    if squares is None:
+                        turn_four(
+                            where[b], where[b + 1], where[b + 2], where[b + 3], A.ctypes.data + b * STRIP
+                        )  # fmt: skip
+                    else:
+                        turn(where.ctypes.data + 8 * b, A.ctypes.data + b, a_row)
+                stop = min(strip + STRIP, K)
+                for first in range(strip, stop, tall):
+                    for block in range(up_to(width, LANES) // LANES):  # whole rows, one after the other
+                        _tile(
+                            squares, A, (first - strip) * a_row, a_row, a_group, depth // GROUP, digits,
+                            block, by_column, top == 0, out, n, first, min(tall, stop - first),
+                            sums, corner,
+                        )  # fmt: skip
     if squares is not None:
         hand_back()
 
@@ -293,44 +342,6 @@ def _look_for(X: Array, rows: Array, step: int, first: int, n: int, edge: Array,
             else:
                 copy_bytes(where[b], source, narrow)
     return deep
-
-
-@jit
-def _columns_by_columns(
-    squares: Any, X: Array, rows: Array, start: int, scale: float, D: Array, offset: Array, fresh: bool,
-    edge: Array, where: Array, out: Array,
-) -> None:  # fmt: skip
-    N = out.shape[1]
-    tall, step, _ = _tile_of(squares)
-    wide = min(N, _PIECE // len(where))
-    digits = np.empty((up_to(wide, LANES) // LANES, len(where) // GROUP * DIGITS * 64), np.uint8)
-    factor = np.empty(up_to(wide, LANES), np.float32)
-    if squares is None:
-        A = np.empty((len(where) // GROUP, STRIP * GROUP), np.uint8)  # the four bytes of a group by column
-        a_row, a_group = GROUP, A.strides[0]
-    else:
-        A = np.empty((STRIP, len(where)), np.uint8)
-        a_row, a_group = A.strides[0], GROUP
-    corner, sums = np.empty((tall, LANES), np.float32), np.empty(amx.SUMS, np.int32)
-    for n in range(0, N, wide):
-        width = min(wide, N - n)
-        _to_digits(D[:, n : n + width], step, digits, factor)
-        for i in range(len(factor)):
-            factor[i] *= scale
-        for strip in range(0, len(out), STRIP):
-            deep = _look_for(X, rows, step, start + strip, len(out) - strip, edge, where)
-            for b in range(0, deep, step):
-                if squares is None:
-                    turn_four(where[b], where[b + 1], where[b + 2], where[b + 3], A.ctypes.data + b * STRIP)
-                else:
-                    turn(where.ctypes.data + 8 * b, A.ctypes.data + b, A.strides[0])
-            stop = min(strip + STRIP, len(out))
-            for first in range(strip, stop, tall):
-                for block in range(up_to(width, LANES) // LANES):  # whole rows, one after the other
-                    _tile(
-                        squares, A, (first - strip) * a_row, a_row, a_group, deep // GROUP, digits, block,
-                        factor, offset, fresh, out, n, first, min(tall, stop - first), sums, corner,
-                    )  # fmt: skip
 
 
 class _Form(NamedTuple):
