@@ -150,18 +150,18 @@ def _to_digits(
             for n in range(N):
                 padded[k, n] = M[k, n]
     deep, wide = padded.shape
-    row, source, to = padded.strides[0], np.int64(padded.ctypes.data), np.int64(digits.ctypes.data)
+    row = padded.strides[0]
     bits, up = np.zeros(wide, np.int32), np.empty(wide, np.float32)
-    for k in range(0, deep, GROUP):
-        larger_magnitudes(source + k * row, row, wide, bits.ctypes.data)
+    for k in range(0, deep, GROUP):  # an address alone would not keep its array alive
+        larger_magnitudes(padded.ctypes.data + k * row, row, wide, bits.ctypes.data)
     largest = bits.view(np.float32)
     for n in range(wide):
         up[n], factor[n] = _scales(largest[n])
     total, sums = np.zeros(wide, np.int32), np.zeros(wide, np.float64)
     for k in range(0, deep, GROUP):
         to_digits(
-            source + k * row, row, wide // LANES, up.ctypes.data, total.ctypes.data,
-            to + k // GROUP * DIGITS * 64, digits.strides[0],
+            padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, total.ctypes.data,
+            digits.ctypes.data + k // GROUP * DIGITS * 64, digits.strides[0],
         )  # fmt: skip
         if k % _ADDED == _ADDED - GROUP or k == deep - GROUP:
             for n in range(wide):
