@@ -21,6 +21,17 @@ by_digits = pytest.mark.skipif(
 ONE, NONE = np.ones(1, np.float32), np.zeros(1, np.float32)
 
 
+@pytest.fixture(autouse=True, params=["vectors", "squares"])
+def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Sums in vectors, as AVX-512 VNNI makes them, and in AMX's squares: each wherever the processor has it."""
+    if request.param == "squares" and stored.SQUARES is None:
+        pytest.skip("this processor has no registers of 16 x 64 bytes, or the system does not lend them (AMX)")
+    first = (stored.SQUARES if request.param == "squares" else None,)
+    for form in ("_ROWS", "_COLUMNS"):
+        monkeypatch.setattr(stored, form, getattr(stored, form)._replace(first=first))
+    return str(request.param)
+
+
 @pytest.fixture(autouse=True)
 def _anew() -> None:
     """The same numbers in whatever order the tests run."""
@@ -168,3 +179,23 @@ def test_what_may_stay_bytes() -> None:
     assert not may_stay_bytes(X[:, ::2], 64, 1, ONE, NONE)
     assert not may_stay_bytes(X, 64, 1, np.ones(3000, np.float32), NONE)
     assert not may_stay_bytes(X[:, :40].copy(), 10_000, 1, ONE, NONE)
+
+
+@by_digits
+def test_more_terms_than_whole_numbers_are_added_at_a_time() -> None:
+    A = rows_of_bytes(1300, 1300, 1300)
+    W = np.full((1300, 16), 3.0, np.float32)  # the largest digits all over: what overflows is seen
+    Z, dW = both(A, W, W)
+    exact = A.X[A.rows] * np.float64(A.scale) + np.float64(A.shift)
+    np.testing.assert_allclose(Z, exact @ W, rtol=1e-6)
+    np.testing.assert_allclose(dW, exact.T @ W, rtol=1e-6)
+
+
+def test_a_system_that_does_not_lend_squares_gets_vectors() -> None:
+    """As in a thread with too little memory for its signals, or where a filter forbids the call."""
+    code = (
+        "import ctypes; ctypes.CDLL = lambda _: type('Libc', (), {'syscall': lambda *_: -1})();"
+        "from glassnet.kernels import amx; print(amx.SQUARES)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "None"
