@@ -12,10 +12,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from glassnet import kernels
-from glassnet.kernels import reference, stored
+from glassnet.kernels import amx, by_digits, reference, stored
 from glassnet.kernels.stored import StoredRows, may_stay_bytes
 
-by_digits = pytest.mark.skipif(
+digital = pytest.mark.skipif(
     not stored.AVAILABLE, reason="this processor cannot multiply bytes with digits (AVX-512 VNNI)"
 )
 ONE, NONE = np.ones(1, np.float32), np.zeros(1, np.float32)
@@ -23,12 +23,13 @@ ONE, NONE = np.ones(1, np.float32), np.zeros(1, np.float32)
 
 @pytest.fixture(autouse=True, params=["vectors", "squares"])
 def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Sums in vectors, as AVX-512 VNNI makes them, and in AMX's squares: each wherever the processor has it."""
+    """Sums in vectors (AVX-512 VNNI) and in squares (AMX): each wherever the processor has it."""
     if request.param == "squares" and stored.SQUARES is None:
-        pytest.skip("this processor has no registers of 16 x 64 bytes, or the system does not lend them (AMX)")
-    first = (stored.SQUARES if request.param == "squares" else None,)
-    for form in ("_ROWS", "_COLUMNS"):
-        monkeypatch.setattr(stored, form, getattr(stored, form)._replace(first=first))
+        pytest.skip("no registers of 16 x 64 bytes here, or the system does not lend them (AMX)")
+    if request.param == "squares":
+        monkeypatch.setattr(stored, "_MANY", 0)
+    else:
+        monkeypatch.setattr(stored, "SQUARES", None)
     return str(request.param)
 
 
@@ -54,7 +55,7 @@ def both(A: StoredRows, W: Any, D: Any) -> tuple[Any, Any]:
 
 def columns(*numbers: int) -> Any:
     """One column is multiplied as floats everywhere, several need digits."""
-    marked = [n if n == 1 else pytest.param(n, marks=by_digits) for n in numbers]
+    marked = [n if n == 1 else pytest.param(n, marks=digital) for n in numbers]
     return pytest.mark.parametrize("N", marked)
 
 
@@ -74,10 +75,10 @@ def test_as_exact_as_the_product_of_floats(K: int, B: int, N: int, shift: float)
         assert (np.abs(got - definition) <= 2.0**-18 * largest).all()  # whose sums are less exact
 
 
-@by_digits
+@digital
 def test_whole_numbers_of_24_bits_come_out_exactly() -> None:
     A = rows_of_bytes(1, 64, 1, scale=1, shift=0)
-    largest = stored._LARGEST  # is written as itself, and so is every whole number below
+    largest = by_digits._LARGEST  # is written as itself, and so is every whole number below
     A.X.setflags(write=True)
     A.X[...] = 0
     A.X[0, 7] = 1
@@ -144,7 +145,7 @@ def test_zeros_and_the_smallest_numbers_give_zero(N: int) -> None:
         assert np.abs(dW).max() <= 20 * small
 
 
-@by_digits
+@digital
 @pytest.mark.parametrize(("K", "B", "N"), [(1030, 70, 1100), (200, 1100, 300)])
 def test_pieces_of_wide_layers_and_many_rows(K: int, B: int, N: int) -> None:
     A = rows_of_bytes(100, K, B)
@@ -181,7 +182,7 @@ def test_what_may_stay_bytes() -> None:
     assert not may_stay_bytes(X[:, :40].copy(), 10_000, 1, ONE, NONE)
 
 
-@by_digits
+@digital
 def test_more_terms_than_whole_numbers_are_added_at_a_time() -> None:
     A = rows_of_bytes(1300, 1300, 1300)
     W = np.full((1300, 16), 3.0, np.float32)  # the largest digits all over: what overflows is seen
@@ -191,11 +192,15 @@ def test_more_terms_than_whole_numbers_are_added_at_a_time() -> None:
     np.testing.assert_allclose(dW, exact.T @ W, rtol=1e-6)
 
 
-def test_a_system_that_does_not_lend_squares_gets_vectors() -> None:
-    """As in a thread with too little memory for its signals, or where a filter forbids the call."""
-    code = (
-        "import ctypes; ctypes.CDLL = lambda _: type('Libc', (), {'syscall': lambda *_: -1})();"
-        "from glassnet.kernels import amx; print(amx.SQUARES)"
-    )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "None"
+@pytest.mark.parametrize("answer", [-1, 0])
+def test_squares_only_where_the_system_lends_them(answer: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not in a program with too little memory for its signals, or where a filter forbids the call."""
+
+    class System:
+        syscall = staticmethod(lambda *_: answer)
+
+    monkeypatch.setattr(amx, "FEATURES", {"amx-tile": True, "amx-int8": True})
+    monkeypatch.setattr(amx.ctypes, "CDLL", lambda _: System)
+    assert (amx._squares() is None) == (answer != 0 or sys.platform != "linux")
+    monkeypatch.setattr(amx, "FEATURES", {})
+    assert amx._squares() is None

@@ -37,13 +37,13 @@ def _allowed() -> bool:
     if not (sys.platform == "linux" and FEATURES.get("amx-tile") and FEATURES.get("amx-int8")):
         return False
     try:
-        return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ASK_FOR, _TILE_DATA) == 0
+        return bool(ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ASK_FOR, _TILE_DATA) == 0)
     except (OSError, AttributeError):
         return False
 
 
 def _squares() -> npt.NDArray[Any] | None:
-    """The size of every register's square as the processor wants to be told, None if it has no such registers."""
+    """How large every register's square is, as the processor wants to be told; None if it has none."""
     if not _allowed():
         return None
     setting = np.zeros(64, np.uint8)

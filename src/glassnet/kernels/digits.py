@@ -27,8 +27,8 @@ from glassnet.kernels.lanes import (
 )
 
 __all__ = [
-    "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits", "to_digits", "turn", "turn_four",
-    "value_of",
+    "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits", "to_digits", "turn",
+    "turn_four", "value_of",
 ]  # fmt: skip
 
 DIGITS, GROUP = 3, 4
@@ -108,8 +108,8 @@ def to_digits(
 ) -> Any:  # fmt: skip
     """Four rows of 16 n floats, `row` bytes apart, times `factor` (16 n), as digits.
 
-    Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart. The whole numbers are added to `total`
-    (16 n), which has room for 256 rows of them.
+    Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart. The whole numbers are added to
+    `total` (16 n), which has room for 256 rows of them.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
@@ -158,7 +158,10 @@ def turn_four(_context: Any, a: Any, b: Any, c: Any, d: Any, out: Any) -> Any:
 
 @intrinsic
 def turn(_context: Any, where: Any, out: Any, out_row: Any) -> Any:
-    """64 columns of 64 rows of bytes become rows, `out_row` bytes apart; the rows' addresses stand at `where`."""
+    """64 columns of 64 rows of bytes become rows, `out_row` bytes apart.
+
+    The addresses of the old rows stand at `where`.
+    """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         where, out, out_row = args
@@ -166,7 +169,8 @@ def turn(_context: Any, where: Any, out: Any, out_row: Any) -> Any:
         with steps(builder, kind(STRIP)) as k:
             words = []
             for b in range(0, STRIP, GROUP):
-                rows = (load(builder, kind, builder.add(where, kind(8 * (b + i)))).value for i in range(GROUP))
+                at = (builder.add(where, kind(8 * (b + i))) for i in range(GROUP))
+                rows = (load(builder, kind, address).value for address in at)
                 four = (load_bytes(builder, builder.add(row, k)) for row in rows)
                 words.append(side_by_side(*four))
             for c, word in enumerate(_turned(words)):

@@ -120,12 +120,12 @@ class Lanes:
 
     def shuffled_with(self, other: Lanes) -> tuple[Lanes, Lanes]:
         """The first halves and the second ones, one of these and one of those in turns."""
-        halves = ([i // 2 + i % 2 * LANES + start for i in range(LANES)] for start in (0, LANES // 2))
-        first, second = (
-            Lanes(self.builder, self.builder.shuffle_vector(self.value, other.value, ir.Constant(WORDS, order)))
-            for order in halves
-        )
-        return first, second
+
+        def half(start: int) -> Lanes:
+            order = ir.Constant(WORDS, [start + i // 2 + i % 2 * LANES for i in range(LANES)])
+            return Lanes(self.builder, self.builder.shuffle_vector(self.value, other.value, order))
+
+        return half(0), half(LANES // 2)
 
     def seen_as(self, kind: Any) -> Lanes:
         return Lanes(self.builder, self.builder.bitcast(self.value, kind))

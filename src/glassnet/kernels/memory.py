@@ -14,7 +14,10 @@ from glassnet.kernels.jit import intrinsic, jit
 from glassnet.kernels.lanes import called
 from glassnet.kernels.room import LINE
 
-__all__ = ["LINE", "array_at", "copy", "copy_bytes", "fetch_soon", "new_lines", "pointer_to", "stretch_of_row", "up_to"]
+__all__ = [
+    "LINE", "array_at", "copy", "copy_bytes", "fetch_soon", "new_lines", "pointer_to", "stretch_of_row",
+    "up_to",
+]  # fmt: skip
 
 array_at: Any = numpy_support.carray
 _I8, _I32 = ir.IntType(8), ir.IntType(32)

@@ -1,0 +1,251 @@
+"""Products of bytes with floats that are written in digits: what each thread does of them.
+
+The floats' digits are written piece by piece, so that they stay in the cache, and multiplied tile by tile:
+in vectors (`digits.py`) or in squares (`amx.py`), which differ in a tile's size and in how its bytes lie.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.kernels import amx
+from glassnet.kernels.amx import hand_back, squares_of_digits, take
+from glassnet.kernels.digits import (
+    DIGITS,
+    GROUP,
+    STRIP,
+    TALL,
+    larger_magnitudes,
+    tile_of_digits,
+    to_digits,
+    turn,
+    turn_four,
+)
+from glassnet.kernels.jit import jit
+from glassnet.kernels.lanes import LANES
+from glassnet.kernels.memory import copy_bytes, new_lines, up_to
+
+__all__ = ["columns_times", "rows_times"]
+
+Array = npt.NDArray[Any]
+_DEEP, _DEEPER = 512, 1024  # terms of sums before they become floats, in vectors and in squares
+_WIDE, _PIECE = 512, 2**17  # columns and floats of a piece of W: its digits stay in the
+_HIGH = 128  # second-level cache, together with so many rows of bytes
+_ADDED = 256  # rows of whole numbers whose sums stay below 2^31
+_BY_COLUMN = 3  # numbers: the factor of the digits' sums, an offset, nothing
+_LARGEST = 127 * 2**16  # with room for rounding below what three digits from -128 to 127 can say
+_TINY = np.float32(1e-30)  # a column of smaller numbers is one of zeros: 8,323,072 / x must be finite
+
+
+@jit
+def _to_digits(
+    M: Array, step: int, scale: float, shift: float, digits: Array, by_column: Array
+) -> None:  # fmt: skip
+    """The digits of M (K, N) by sixteen columns; by column, the factor of their sums, and an offset.
+
+    Rows of zeros fill up a multiple of `step`. The offset is what comes of a shift of all the bytes.
+    """
+    factor, offset = by_column[0], by_column[1]
+    K, N = M.shape
+    padded = M
+    if K % step or N % LANES:
+        padded = np.zeros((up_to(K, step), up_to(N, LANES)), np.float32)
+        for k in range(K):
+            for n in range(N):
+                padded[k, n] = M[k, n]
+    deep, wide = padded.shape
+    row = padded.strides[0]
+    bits, up = np.zeros(wide, np.int32), np.empty(wide, np.float32)
+    for k in range(0, deep, GROUP):  # an address alone would not keep its array alive
+        larger_magnitudes(padded.ctypes.data + k * row, row, wide, bits.ctypes.data)
+    largest = bits.view(np.float32)
+    for n in range(wide):
+        up[n], factor[n] = _scales(largest[n])
+    total, sums = np.zeros(wide, np.int32), np.zeros(wide, np.float64)
+    for k in range(0, deep, GROUP):
+        to_digits(
+            padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, total.ctypes.data,
+            digits.ctypes.data + k // GROUP * DIGITS * 64, digits.strides[0],
+        )  # fmt: skip
+        if k % _ADDED == _ADDED - GROUP or k == deep - GROUP:
+            for n in range(wide):
+                sums[n] += total[n]
+            total[:] = 0
+    for n in range(wide):
+        offset[n] = sums[n] * factor[n] * shift
+        factor[n] *= scale
+
+
+@jit
+def _tile_of(squares: Any) -> tuple[int, int, int]:
+    """Its rows, how many terms its sums advance by, and how many they have before they become floats."""
+    if squares is None:
+        return TALL, GROUP, _DEEP
+    return amx.TALL, amx.DEPTH, _DEEPER
+
+
+@jit
+def _room_for_digits(deep: int, wide: int) -> Any:
+    """For each sixteen columns, the digits of so many rows."""
+    blocks, size = up_to(wide, LANES) // LANES, deep // GROUP * DIGITS * 64
+    return new_lines(blocks * size).reshape(blocks, size)
+
+
+def rows_times(
+    squares: Any, X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
+) -> None:  # fmt: skip
+    """out (B, N) = (X[rows, start : start + K] * scale + shift) @ W (K, N).
+
+    By pieces of W whose digits stay in the cache, each of which has factors of its own.
+    """
+    if squares is not None:
+        take(squares.ctypes.data)
+    (K, N), B = W.shape, len(out)
+    tall, step, deep = _tile_of(squares)
+    wide = min(N, _WIDE)
+    deep = min(K, deep, _PIECE // wide)
+    digits = _room_for_digits(up_to(deep, step), wide)
+    by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
+    A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, up_to(deep, 64))
+    A[...] = 0
+    sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
+    for n in range(0, N, wide):
+        width = min(wide, N - n)
+        for k in range(0, K, deep):
+            depth = min(deep, K - k)
+            groups = up_to(depth, step) // GROUP
+            _to_digits(
+                W[k : k + depth, n : n + width], step, scale[0], shift[0], digits, by_column
+            )  # fmt: skip
+            if depth < deep:
+                A[...] = 0
+            for top in range(0, B, _HIGH):
+                _copy_rows(X, rows, start + k, depth, top, A)
+                for block in range(up_to(width, LANES) // LANES):
+                    for first in range(top, min(top + _HIGH, B), tall):
+                        _tile(
+                            squares, A, (first - top) * A.strides[0], A.strides[0], GROUP, groups, digits,
+                            block, by_column, k == 0, out, n, first, min(tall, B - first), sums,
+                            corner,
+                        )  # fmt: skip
+    if squares is not None:
+        hand_back()
+
+
+@jit
+def _copy_rows(X: Array, rows: Array, start: int, K: int, first: int, A: Array) -> None:
+    """K columns of as many rows as A holds, from number `first` on."""
+    source = X.ctypes.data + start
+    for r in range(min(len(A), len(rows) - first)):
+        copy_bytes(A.ctypes.data + r * A.strides[0], source + rows[first + r] * X.strides[0], K)
+
+
+@jit
+def _tile(
+    squares: Any, A: Array, start: int, a_row: int, a_group: int, groups: int, digits: Array, block: int,
+    by_column: Array, fresh: bool, out: Array, left: int, first: int, tall: int, sums: Array, corner: Array,
+) -> None:  # fmt: skip
+    """Rows `first` to `first + tall` of out, the sixteen columns of a block: their first part, or one more.
+
+    Block 0 begins at column `left`; what sticks out goes by way of the corner.
+    """
+    n = left + LANES * block
+    wide = min(LANES, out.shape[1] - n)
+    whole = tall == len(corner) and wide == LANES
+    to, stride = corner.ctypes.data, corner.strides[0]
+    if whole:
+        to, stride = out.ctypes.data + first * out.strides[0] + 4 * n, out.strides[0]
+    elif not fresh:
+        for r in range(tall):
+            for j in range(wide):
+                corner[r, j] = out[first + r, n + j]
+    a, b = A.ctypes.data + start, digits.ctypes.data + block * digits.strides[0]
+    by = by_column.ctypes.data + 4 * LANES * block
+    plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
+    before, before_row = (nothing, 0) if fresh else (to, stride)
+    if squares is None:
+        tile_of_digits(a, a_row, a_group, b, groups, by, plus, before, before_row, to, stride)
+    else:
+        n_squares, room = groups * GROUP // amx.DEPTH, sums.ctypes.data
+        squares_of_digits(a, a_row, b, n_squares, room, by, plus, before, before_row, to, stride)
+    if not whole:
+        for r in range(tall):
+            for j in range(wide):
+                out[first + r, n + j] = corner[r, j]
+
+
+@jit
+def _scales(largest: Any) -> tuple[Any, Any]:
+    """What makes numbers up to the largest whole ones of 24 bits, and what these have to be multiplied by.
+
+    NaN and infinity have no digits: the factor becomes NaN, and so will all that comes of it.
+    """
+    if largest > _TINY and largest < np.inf:
+        return np.float32(_LARGEST) / largest, largest / np.float32(_LARGEST)
+    return np.float32(0), largest * np.float32(0)
+
+
+def columns_times(
+    squares: Any, X: Array, rows: Array, start: int, scale: Array, shift: Array, D: Array, out: Array
+) -> None:  # fmt: skip
+    """out (K, N) = (X[rows, start : start + K] * scale + shift).T @ D (B, N), by pieces of D."""
+    if squares is not None:
+        take(squares.ctypes.data)
+    (B, N), K = D.shape, len(out)
+    tall, step, deep = _tile_of(squares)
+    deep = min(deep, up_to(B, step))
+    wide = min(N, _PIECE // deep)
+    digits = _room_for_digits(deep, wide)
+    by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
+    edge, where = np.zeros((deep, STRIP), np.uint8), np.empty(deep, np.int64)
+    A = new_lines(deep * STRIP)  # a strip, turned
+    a_row, a_group = (GROUP, STRIP * GROUP) if squares is None else (deep, GROUP)
+    sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
+    for top in range(0, B, deep):
+        some = rows[top : top + deep]
+        for n in range(0, N, wide):
+            width = min(wide, N - n)
+            _to_digits(
+                D[top : top + deep, n : n + width], step, scale[0], shift[0], digits, by_column
+            )  # fmt: skip
+            for strip in range(0, K, STRIP):
+                depth = _look_for(X, some, step, start + strip, K - strip, edge, where)
+                for b in range(0, depth, step):
+                    if squares is None:
+                        turn_four(
+                            where[b], where[b + 1], where[b + 2], where[b + 3], A.ctypes.data + b * STRIP
+                        )  # fmt: skip
+                    else:
+                        turn(where.ctypes.data + 8 * b, A.ctypes.data + b, a_row)
+                stop = min(strip + STRIP, K)
+                for first in range(strip, stop, tall):
+                    for block in range(up_to(width, LANES) // LANES):  # whole rows, one after the other
+                        _tile(
+                            squares, A, (first - strip) * a_row, a_row, a_group, depth // GROUP, digits,
+                            block, by_column, top == 0, out, n, first, min(tall, stop - first),
+                            sums, corner,
+                        )  # fmt: skip
+    if squares is not None:
+        hand_back()
+
+
+@jit
+def _look_for(X: Array, rows: Array, step: int, first: int, n: int, edge: Array, where: Array) -> Any:
+    """Where each row's bytes of n columns are; a strip that is not whole is copied to the edge.
+
+    Returns the number of rows, a multiple of `step`. Those added are nowhere in X: their digits are zeros.
+    """
+    narrow = min(STRIP, n)
+    deep = up_to(len(rows), step)
+    for b in range(deep):
+        where[b] = edge.ctypes.data + b * STRIP
+        if b < len(rows):
+            source = X.ctypes.data + rows[b] * X.strides[0] + first
+            if narrow == STRIP:
+                where[b] = source
+            else:
+                copy_bytes(where[b], source, narrow)
+    return deep
