@@ -31,12 +31,15 @@ def merge(old: Json, rows: Mapping[str, Json], cold: Json | None, environment: M
     merged = {**old["rows"], **{key: {**row, "environment": number} for key, row in rows.items()}}
     new_cold = old["cold"] if cold is None else {**cold, "environment": number}
     used = sorted({row["environment"] for row in [*merged.values(), *filter(None, [new_cold])]})
-    for row in [*merged.values(), *filter(None, [new_cold])]:
-        row["environment"] = used.index(row["environment"])
+
+    def numbered(row: Json) -> Json:
+        """A new row: the old results are merged once more, after the next row."""
+        return {**row, "environment": used.index(row["environment"])}
+
     return {
         "environments": [environments[i] for i in used],
-        "rows": {key: merged[key] for key in WORKS if key in merged},
-        "cold": new_cold,
+        "rows": {key: numbered(merged[key]) for key in WORKS if key in merged},
+        "cold": new_cold and numbered(new_cold),
     }
 
 

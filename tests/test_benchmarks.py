@@ -92,9 +92,11 @@ def row(glassnet: float, peer: float, note: str = "") -> dict[str, Any]:
 def test_a_partial_run_replaces_its_rows_only_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     from benchmarks.tables import load_results, merge, write
 
-    first = merge(load_results(tmp_path), {"W2": row(1, 2), "W1": row(1, 2)}, None, {"machine": "old"})
-    write(tmp_path, first)
-    write(tmp_path, merge(load_results(tmp_path), {"W2": row(3, 2, "odd")}, None, {"machine": "new"}))
+    for key, machine in (("W2", "older"), ("W1", "old")):
+        write(tmp_path, merge(load_results(tmp_path), {key: row(1, 2)}, None, {"machine": machine}))
+    before, newer = load_results(tmp_path), {"W2": row(3, 2, "odd")}
+    for _ in range(2):  # as `run` writes after each row, always beginning from what was there before
+        write(tmp_path, merge(before, newer, None, {"machine": "new"}))
     results = json.loads((tmp_path / "engine.json").read_text())
     assert list(results["rows"]) == ["W1", "W2"]
     of = {key: results["environments"][r["environment"]]["machine"] for key, r in results["rows"].items()}
