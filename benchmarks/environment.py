@@ -14,7 +14,7 @@ from benchmarks.processes import ROOT
 __all__ = ["environment"]
 
 PACKAGES = ("numpy", "scipy", "numba", "scikit-learn", "torch", "jax", "jaxlib")
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 
 def environment() -> dict[str, str]:

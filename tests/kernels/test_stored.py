@@ -114,10 +114,11 @@ def test_numba_told_to_compile_for_less_gets_floats() -> None:
     assert told.stdout.strip() == "False"
 
 
-def test_the_largest_sums_fit() -> None:
+@columns(1, 2)
+def test_the_largest_sums_fit(N: int) -> None:
     X = np.full((2, 65_536), 255, np.uint8)
-    W = np.full((65_536, 1), -1, np.float32)
-    Z = np.empty((2, 1), np.float32)
+    W = np.full((65_536, N), -1, np.float32)
+    Z = np.empty((2, N), np.float32)
     kernels.product(StoredRows(X, np.arange(2), ONE, NONE), W, Z)
     np.testing.assert_allclose(Z, -255 * 65_536, rtol=1e-6)
     with pytest.raises(ValueError, match="at most 65536 terms"):
@@ -146,7 +147,9 @@ def test_zeros_and_the_smallest_numbers_give_zero(N: int) -> None:
 
 
 @digital
-@pytest.mark.parametrize(("K", "B", "N"), [(1030, 70, 1100), (200, 1100, 300)])
+@pytest.mark.parametrize(
+    ("K", "B", "N"), [(1030, 70, 1100), (200, 1100, 300), (64, 150, 700), (700, 40, 400)]
+)
 def test_pieces_of_wide_layers_and_many_rows(K: int, B: int, N: int) -> None:
     A = rows_of_bytes(100, K, B)
     exact = A.X[A.rows] * np.float64(A.scale) + np.float64(A.shift)
@@ -197,10 +200,22 @@ def test_squares_only_where_the_system_lends_them(answer: int, monkeypatch: pyte
     """It does not in a program with too little memory for its signals, or where a filter forbids the call."""
 
     class System:
-        syscall = staticmethod(lambda *_: answer)
+        @staticmethod
+        def syscall(*asked: int) -> int:
+            assert asked == (158, 0x1023, 18)  # arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA)
+            return answer
 
+    monkeypatch.setattr(amx, "AVAILABLE", True)
     monkeypatch.setattr(amx, "FEATURES", {"amx-tile": True, "amx-int8": True})
     monkeypatch.setattr(amx.ctypes, "CDLL", lambda _: System)
     assert (amx._squares() is None) == (answer != 0 or sys.platform != "linux")
     monkeypatch.setattr(amx, "FEATURES", {})
     assert amx._squares() is None
+
+
+def test_squares_are_for_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    squares = np.zeros(64, np.uint8)
+    monkeypatch.setattr(stored, "SQUARES", squares)
+    assert rows_of_bytes(100, 64, 63).registers is None
+    assert rows_of_bytes(100, 64, 64).registers is squares

@@ -28,6 +28,8 @@ if _form == "reference":
     def work_alone() -> None:
         """The same."""
 
+    FORM = "as floats"
+
     def may_stay_bytes(X: Any, n_rows: int, units: int, scale: Any, shift: Any) -> bool:
         """Never: the definition multiplies floats."""
         return False
@@ -41,6 +43,7 @@ else:
     from glassnet.kernels.chain import rows_of_chain as rows_of_chain
     from glassnet.kernels.chain import table_of as table_of
     from glassnet.kernels.compiled import *  # noqa: F403
+    from glassnet.kernels.stored import FORM as FORM
     from glassnet.kernels.stored import StoredRows as StoredRows
     from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes
     from glassnet.kernels.team import alone as alone

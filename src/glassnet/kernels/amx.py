@@ -1,9 +1,10 @@
 """Sums of products of bytes and digits where the processor multiplies whole squares of them (Intel AMX).
 
-A "square" is 16 rows of 64 bytes in a register of its own. One instruction multiplies a square of stored
-bytes with one of digits and adds 16 x 16 sums of 64 products to a third: eight times what AVX-512 VNNI does
-in the same time (see `digits.py`, whose digits it reads as they are). A program has to ask Linux for these
-registers, and each thread has to say how large the squares are before it uses them.
+A "square" is 16 rows of 64 bytes in a register of its own (Intel: a tile, which is another thing here).
+One instruction multiplies a square of stored bytes with one of digits and adds 16 x 16 sums of 64 products
+to a third: eight times what AVX-512 VNNI does in the same time (see `digits.py`, whose digits are read as they
+are). A program has to ask Linux for these registers, and each thread has to say how large the squares are
+before it uses them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from glassnet.kernels.digits import DIGITS, value_of
+from glassnet.kernels.digits import AVAILABLE, DIGITS, value_of
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import FLOATS, LANES, WORDS, called, load
 from glassnet.kernels.tile import FEATURES
@@ -34,7 +35,7 @@ _ARCH_PRCTL, _ASK_FOR, _TILE_DATA = 158, 0x1023, 18  # Linux on x86-64: of which
 
 def _allowed() -> bool:
     """Whether Linux lets this program use the registers of squares."""
-    if not (sys.platform == "linux" and FEATURES.get("amx-tile") and FEATURES.get("amx-int8")):
+    if not (AVAILABLE and sys.platform == "linux" and FEATURES.get("amx-tile") and FEATURES.get("amx-int8")):
         return False
     try:
         return bool(ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ASK_FOR, _TILE_DATA) == 0)

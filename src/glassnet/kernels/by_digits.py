@@ -14,6 +14,7 @@ import numpy.typing as npt
 from glassnet.kernels import amx
 from glassnet.kernels.amx import hand_back, squares_of_digits, take
 from glassnet.kernels.digits import (
+    ADDED,
     DIGITS,
     GROUP,
     STRIP,
@@ -31,10 +32,11 @@ from glassnet.kernels.memory import copy_bytes, new_lines, up_to
 __all__ = ["columns_times", "rows_times"]
 
 Array = npt.NDArray[Any]
-_DEEP, _DEEPER = 512, 1024  # terms of sums before they become floats, in vectors and in squares
-_WIDE, _PIECE = 512, 2**17  # columns and floats of a piece of W: its digits stay in the
-_HIGH = 128  # second-level cache, together with so many rows of bytes
-_ADDED = 256  # rows of whole numbers whose sums stay below 2^31
+#: terms of a sum before it becomes a float: it has at most 24 bits, so that nothing is lost; in squares,
+#: where becoming one takes longer than the products, twice as many, and a sum may lose 2^-24 of itself
+_DEEP, _DEEPER = 512, 1024
+_WIDE, _PIECE = 512, 2**17  # columns and floats of a piece of W: its digits stay in the second-level cache
+_HIGH = 128  # rows of bytes that are copied there, too
 _BY_COLUMN = 3  # numbers: the factor of the digits' sums, an offset, nothing
 _LARGEST = 127 * 2**16  # with room for rounding below what three digits from -128 to 127 can say
 _TINY = np.float32(1e-30)  # a column of smaller numbers is one of zeros: 8,323,072 / x must be finite
@@ -70,7 +72,7 @@ def _to_digits(
             padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, total.ctypes.data,
             digits.ctypes.data + k // GROUP * DIGITS * 64, digits.strides[0],
         )  # fmt: skip
-        if k % _ADDED == _ADDED - GROUP or k == deep - GROUP:
+        if k % ADDED == ADDED - GROUP or k == deep - GROUP:
             for n in range(wide):
                 sums[n] += total[n]
             total[:] = 0
@@ -106,11 +108,10 @@ def rows_times(
     (K, N), B = W.shape, len(out)
     tall, step, deep = _tile_of(squares)
     wide = min(N, _WIDE)
-    deep = min(K, deep, _PIECE // wide)
+    deep = min(K, deep, _PIECE // wide // step * step)
     digits = _room_for_digits(up_to(deep, step), wide)
     by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
-    A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, up_to(deep, 64))
-    A[...] = 0
+    A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, up_to(deep, 64))  # what is behind K meets zeros
     sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
     for n in range(0, N, wide):
         width = min(wide, N - n)
@@ -120,8 +121,6 @@ def rows_times(
             _to_digits(
                 W[k : k + depth, n : n + width], step, scale[0], shift[0], digits, by_column
             )  # fmt: skip
-            if depth < deep:
-                A[...] = 0
             for top in range(0, B, _HIGH):
                 _copy_rows(X, rows, start + k, depth, top, A)
                 for block in range(up_to(width, LANES) // LANES):
@@ -197,10 +196,10 @@ def columns_times(
     (B, N), K = D.shape, len(out)
     tall, step, deep = _tile_of(squares)
     deep = min(deep, up_to(B, step))
-    wide = min(N, _PIECE // deep)
+    wide = min(N, _PIECE // deep // LANES * LANES)
     digits = _room_for_digits(deep, wide)
     by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
-    edge, where = np.zeros((deep, STRIP), np.uint8), np.empty(deep, np.int64)
+    edge, where = np.empty((deep, STRIP), np.uint8), np.empty(deep, np.int64)
     A = new_lines(deep * STRIP)  # a strip, turned
     a_row, a_group = (GROUP, STRIP * GROUP) if squares is None else (deep, GROUP)
     sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)

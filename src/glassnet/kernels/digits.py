@@ -1,7 +1,7 @@
 """Sums of products of bytes and digits, in the vector registers: four products by one instruction.
 
 AVX-512 VNNI's `vpdpbusd` multiplies four bytes without sign with four with sign and adds all to a sum of 32
-bits. A "group" is four bytes that meet so; a digit is a byte with sign (see `stored.py`).
+bits. A "group" is four bytes that meet so; a digit is a byte with sign (the idea: `stored.py`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 
 from glassnet.kernels.jit import intrinsic
@@ -25,13 +25,18 @@ from glassnet.kernels.lanes import (
     steps,
     zeros,
 )
+from glassnet.kernels.tile import FEATURES
 
 __all__ = [
-    "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits", "to_digits", "turn",
-    "turn_four", "value_of",
+    "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits",
+    "to_digits", "turn", "turn_four", "value_of",
 ]  # fmt: skip
 
+_settings: Any = config  # Numba may be told to compile for less than this processor
+_OTHER_TARGET = _settings.CPU_NAME or _settings.CPU_FEATURES is not None or not _settings.ENABLE_AVX
+AVAILABLE = bool(FEATURES.get("avx512vnni")) and not _OTHER_TARGET
 DIGITS, GROUP = 3, 4
+ADDED = 256  # rows of whole numbers of 24 bits whose sums stay below 2^31
 TALL = 8  # rows of a tile: 8 x 3 digits of 16 columns, 24 sums that stay in the registers
 STRIP = 64  # columns of bytes that are turned at a time: one cache line
 
@@ -109,7 +114,7 @@ def to_digits(
     """Four rows of 16 n floats, `row` bytes apart, times `factor` (16 n), as digits.
 
     Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart. The whole numbers are added to
-    `total` (16 n), which has room for 256 rows of them.
+    `total` (16 n), which has room for ADDED rows of them.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:

@@ -39,7 +39,7 @@ def new_lines(n: int) -> Any:
 
 
 def copy(builder: Any, to: Any, source: Any, n: Any) -> None:
-    """The same inside of an intrinsic."""
+    """`copy_bytes` inside of an intrinsic."""
     raw: Any = cgutils.raw_memcpy
     raw(builder, *(builder.inttoptr(address, _I8.as_pointer()) for address in (to, source)), n, 1)
 

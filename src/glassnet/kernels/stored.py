@@ -14,25 +14,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import config
 
 from glassnet.kernels import team
 from glassnet.kernels.amx import SQUARES
 from glassnet.kernels.by_digits import columns_times, rows_times
+from glassnet.kernels.digits import AVAILABLE
 from glassnet.kernels.jit import jit
 from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
 from glassnet.kernels.team import cut
-from glassnet.kernels.tile import FEATURES
 
-__all__ = ["AVAILABLE", "StoredColumns", "StoredRows", "may_stay_bytes"]
+__all__ = ["AVAILABLE", "FORM", "StoredColumns", "StoredRows", "may_stay_bytes"]
 
 Array = npt.NDArray[Any]
-_settings: Any = config  # Numba may be told to compile for less than this processor
-_OTHER_TARGET = _settings.CPU_NAME or _settings.CPU_FEATURES is not None or not _settings.ENABLE_AVX
-AVAILABLE = bool(FEATURES.get("avx512vnni")) and not _OTHER_TARGET
+#: how stored bytes are multiplied here; sums are cut in other places, so that the last bits depend on it
+FORM = "as floats" if not AVAILABLE else "in vectors" if SQUARES is None else "in squares"
 _LEAST = 64  # columns below which it does not pay
 _FEWEST, _WORTH = 32, 2**16  # rows and bytes of a batch for which it does
-_LONGEST = 65_536  # terms of a sum: 255 * 128 * 65,536 is below 2^31
+_LONGEST = 65_536  # terms of a sum: even in one piece, 255 * 128 * 65,536 would be below 2^31
 _MANY = 64  # rows from which squares are faster than vectors
 
 
@@ -76,7 +74,7 @@ class StoredRows:
 
     @property
     def registers(self) -> Array | None:
-        """How to set up registers of squares for products with these, or None for vectors."""
+        """The setting of registers of squares for products with these rows, or None for vectors."""
         return SQUARES if len(self.rows) >= _MANY else None
 
     def times(self, W: Array, out: Array) -> None:

@@ -6,6 +6,8 @@ import os
 import platform
 from importlib.metadata import version
 
+from glassnet import kernels
+
 __all__ = ["environment"]
 
 
@@ -38,7 +40,7 @@ def environment(*, seed: int | None = None, command: str = "") -> dict[str, str]
         "system": f"{platform.system()} {platform.release()}",
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "BLAS": "; ".join(sorted(set(blas))),
-        "kernels": os.environ.get("GLASSNET_KERNELS", "compiled"),
+        "kernels": f"{os.environ.get('GLASSNET_KERNELS', 'compiled')}, stored bytes {kernels.FORM}",
     }
     if seed is not None:
         told["seed"] = str(seed)
