@@ -2,9 +2,8 @@
 
 A "square" is 16 rows of 64 bytes in a register of its own (Intel: a tile, which is another thing here).
 One instruction multiplies a square of stored bytes with one of digits and adds 16 x 16 sums of 64 products
-to a third: eight times what AVX-512 VNNI does in the same time (see `digits.py`, whose digits are read as they
-are). A program has to ask Linux for these registers, and each thread has to say how large the squares are
-before it uses them.
+to a third: eight times what AVX-512 VNNI does in the same time (the digits: `digits.py`). A program has to
+ask Linux for these registers, and each thread has to say how large the squares are before it uses them.
 """
 
 from __future__ import annotations
