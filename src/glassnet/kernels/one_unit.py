@@ -15,7 +15,6 @@ from numba import types
 
 from glassnet.kernels.jit import intrinsic, jit
 from glassnet.kernels.lanes import FLOATS, LANES, Lanes, called, load, load_bytes, steps, zeros
-from glassnet.kernels.memory import up_to
 
 __all__ = ["columns_by_one_column", "rows_by_one_column"]
 
@@ -86,24 +85,20 @@ def _look_for(X: Array, rows: Array, start: int, first: int, where: Array) -> in
 
 
 @jit
-def _offsets(M: Array, shift: float) -> Array:
-    """What a shift of all the bytes adds to each column of the product."""
-    offset = np.zeros(up_to(M.shape[1], LANES), np.float32)
+def _offset(column: Array, shift: float) -> Any:
+    """What a shift of all the bytes adds to their product with a column (K, 1)."""
+    total = 0.0
     if shift != 0:
-        sums = np.zeros(M.shape[1], np.float64)
-        for k in range(len(M)):
-            for n in range(M.shape[1]):
-                sums[n] += M[k, n]
-        for n in range(M.shape[1]):
-            offset[n] = sums[n] * shift
-    return offset
+        for k in range(len(column)):
+            total += column[k, 0]
+    return np.float32(total * shift)
 
 
 def rows_by_one_column(
     X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
 ) -> None:  # fmt: skip
     """out (B, 1) = (X[rows, start : start + K] * scale + shift) @ W (K, 1)."""
-    K, offset = len(W), _offsets(W, shift[0])[0]
+    K, offset = len(W), _offset(W, shift[0])
     whole = K // LANES * LANES
     column, where, sums = W[:, 0].copy(), np.empty(_ROWS, np.int64), np.empty(_ROWS, np.float32)
     for first in range(0, len(rows), _ROWS):
@@ -123,7 +118,7 @@ def columns_by_one_column(
     K = len(out)
     whole = K // LANES * LANES
     where, factors = np.empty(_MORE_ROWS, np.int64), np.empty(_MORE_ROWS, np.float32)
-    out[:] = _offsets(D, shift[0])[0]
+    out[:] = _offset(D, shift[0])
     for first in range(0, len(rows), _MORE_ROWS):
         n = _look_for(X, rows, start, first, where)
         for r in range(_MORE_ROWS):

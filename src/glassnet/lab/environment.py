@@ -6,8 +6,6 @@ import os
 import platform
 from importlib.metadata import version
 
-from glassnet import kernels
-
 __all__ = ["environment"]
 
 
@@ -26,6 +24,8 @@ def environment(*, seed: int | None = None, command: str = "") -> dict[str, str]
     ['BLAS', 'Python', 'glassnet']
     """
     from threadpoolctl import threadpool_info
+
+    from glassnet import kernels  # compiled code takes a second to load: not before somebody asks
 
     blas = [
         f"{lib['internal_api']} {lib['version']} ({lib.get('architecture', 'unknown core')}, "
