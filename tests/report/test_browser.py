@@ -56,7 +56,8 @@ class Page:
         self._rest = b""
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        target = self.call("Target.getTargets")["targetInfos"][0]["targetId"]
+        # A page of our own: the browser's list of targets also has its own windows, in any order.
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.call(f"{domain}.enable")
