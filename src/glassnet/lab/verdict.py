@@ -7,26 +7,17 @@ import math
 from glassnet.lab.measures import MEASURES
 from glassnet.lab.outcome import ArmOutcome, Family
 from glassnet.lab.spec import Experiment
-from glassnet.lab.statistics import ALPHA, LEAST_SEEDS, Paired
+from glassnet.lab.statistics import ALPHA, LEAST_SEEDS, Paired, smallest_p
 
-__all__ = ["compare_words", "family_words", "limits", "power_words", "smallest_p"]
-
-
-def smallest_p(n: int) -> float:
-    """The smallest p that a two-sided sign-flip test on n pairs can give: 2 / 2^n.
-
-    >>> smallest_p(5)
-    0.0625
-    """
-    return min(1.0, math.ldexp(2.0, -n))
+__all__ = ["compare_words", "family_words", "limits", "power_words"]
 
 
 def power_words(n: int, comparisons: int = 1) -> str:
     """What n seeds cannot show; empty if they are enough.
 
     >>> print(power_words(5))
-    With 5 seeds nothing can be claimed: the smallest p of a sign-flip test is 2/2^5 = 0.0625,
-    not below 0.05. At least 6 seeds are needed.
+    With 5 seeds nothing can be claimed: the smallest p that their 2^5 patterns of signs can give
+    is 0.05625, not below 0.05. At least 6 seeds are needed.
     """
     least = LEAST_SEEDS
     while smallest_p(least) * comparisons >= ALPHA:
@@ -37,8 +28,8 @@ def power_words(n: int, comparisons: int = 1) -> str:
     if smallest_p(n) < ALPHA:
         level += f" when {comparisons} comparisons share it"
     return (
-        f"With {n} seeds nothing can be claimed: the smallest p of a sign-flip test is 2/2^{n} = "
-        f"{smallest_p(n):.4g}, not below {level}. At least {least} seeds are needed."
+        f"With {n} seeds nothing can be claimed: the smallest p that their 2^{n} patterns of signs can "
+        f"give is {smallest_p(n):.4g}, not below {level}. At least {least} seeds are needed."
     )
 
 
@@ -61,7 +52,7 @@ def compare_words(pair: Paired, experiment: Experiment, comparisons: int) -> str
     >>> pair = compare_paired(scores, [("relu", "sigmoid")])[0]
     >>> print(compare_words(pair, load_experiment("activations"), 1))
     relu is better than sigmoid: accuracy higher by 0.02 on average over 10 seeds
-    (95 % interval 0.02 to 0.02; sign-flip p = 0.002), better in 10 of 10.
+    (95 % interval 0.02 to 0.02; p = 0.0018), better in 10 of 10.
     That is more than the margin of 0.005.
     """
     measure = MEASURES[experiment.metric]
@@ -75,7 +66,7 @@ def compare_words(pair: Paired, experiment: Experiment, comparisons: int) -> str
         direction = "higher" if measure.higher_is_better else "lower"
         said = (
             f"{a} is better than {b}: {measure.words} {direction} by {number(d)} on average over {pair.n} "
-            f"seeds ({interval}; sign-flip {p_words(pair.p_holm)}{corrected}), better in {wins * pair.n:g} "
+            f"seeds ({interval}; {p_words(pair.p_holm)}{corrected}), better in {wins * pair.n:g} "
             f"of {pair.n}."
         )
         if experiment.margin:
@@ -86,7 +77,7 @@ def compare_words(pair: Paired, experiment: Experiment, comparisons: int) -> str
         return said
     said = (
         f"No difference shown between {pair.a} and {pair.b}: {measure.words} differs by {number(d)} on "
-        f"average over {pair.n} seeds ({interval}; sign-flip {p_words(pair.p_holm)}{corrected})."
+        f"average over {pair.n} seeds ({interval}; {p_words(pair.p_holm)}{corrected})."
     )
     if experiment.margin and -experiment.margin < low and high < experiment.margin and pair.n >= LEAST_SEEDS:
         said += f" The whole interval lies within the margin of {number(experiment.margin)}."
