@@ -1,4 +1,4 @@
-"""A network in two compiled calls does what its layers do, and leaves it to them where one could notice."""
+"""A network in one compiled call, or two, does what its layers do; where one could notice, they do it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from glassnet.kernels.room import spaced
 from glassnet.nn import SGD, Dense, Dropout, Network
 from glassnet.nn.chain import Chain
 from glassnet.nn.gradient_check import gradient_check
+from glassnet.nn.losses import SoftmaxCrossEntropy
 from glassnet.train import Feed, fit
 
 Array = np.ndarray[Any, Any]
@@ -76,6 +77,87 @@ def test_the_chain_is_its_layers(widths: tuple[int, ...], rows: int, activation:
         np.testing.assert_allclose(
             together[name], value, rtol=ROUNDING[dtype], atol=10 * ROUNDING[dtype], err_msg=name
         )
+
+
+def _losses(network: Network, *given: Any) -> dict[str, Array]:
+    """All that a loss and its gradient leave behind."""
+    network.grad[:] = np.nan
+    value = network.gradient(*given)
+    hidden = {f"A{i}": layer.A.copy() for i, layer in enumerate(network.layers)}  # type: ignore[attr-defined]
+    return {"loss": np.array(value), "grad": network.grad.copy(), "dZ": network.dZ.copy()} | hidden
+
+
+@pytest.fixture
+def in_one_call(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The rows of every pass that went through in one call."""
+    rows: list[int] = []
+    real = kernels.gradient_through
+
+    def counted(table: Array, X: Array, *more: Any) -> float:
+        rows.append(len(X))
+        return real(table, X, *more)
+
+    monkeypatch.setattr(kernels, "gradient_through", counted)
+    return rows
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_one_call_is_forward_loss_and_backward(
+    in_one_call: list[int], smoothing: float, weighted: bool, dtype: str
+) -> None:
+    layers = [Dense(100, "relu"), Dense(17, "tanh"), Dense(10)]
+    network = Network(layers, 64, SoftmaxCrossEntropy(smoothing), dtype=dtype, seed=1)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(37, 64)).astype(dtype), rng.integers(0, 10, 37)
+    w = rng.random(37).astype(dtype) if weighted else np.ones(1, dtype)
+    together, apart = (_losses(net, X, y, w, 0.1) for net in (network, _one_by_one(network)))
+    assert in_one_call == [37]
+    assert network.outputs is network.layers[-1].A  # type: ignore[attr-defined]
+    for name, value in apart.items():
+        np.testing.assert_allclose(
+            together[name], value, rtol=ROUNDING[dtype], atol=10 * ROUNDING[dtype], err_msg=name
+        )
+
+
+def test_other_losses_targets_and_weights_are_served(
+    in_one_call: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32), np.arange(8) % 2
+    w = np.ones(1, np.float32)
+    network = _network((6, 5, 2))
+    usual = network.gradient(X, y, w)
+    assert in_one_call == [8]
+    seen: list[str] = []
+
+    class Own(SoftmaxCrossEntropy):
+        def gradient(self, *given: Any) -> float:
+            seen.append("class")
+            return super().gradient(*given)
+
+    class Watched(Network):
+        def forward(self, X: Array, train: bool = False) -> Array:
+            seen.append("network")
+            return super().forward(X, train)
+
+    for loss in (Own(), SoftmaxCrossEntropy(focal=1e-12)):
+        network.loss = loss
+        assert network.gradient(X, y, w) == pytest.approx(usual, rel=1e-5)
+    network.loss = SoftmaxCrossEntropy()
+    network.loss.gradient = lambda *given: seen.append("object") or 1.0  # type: ignore[method-assign,func-returns-value]
+    assert network.gradient(X, y, w) == 1.0
+    del network.loss.gradient
+    with monkeypatch.context() as patch:
+        patch.setattr(SoftmaxCrossEntropy, "gradient", lambda *given: seen.append("changed") or 2.0)
+        assert network.gradient(X, y, w) == 2.0
+    shares = np.eye(2, dtype=np.float32)[y]
+    for targets, weights in ((shares, w), (y.astype(np.int32), w), (y, np.ones(1))):
+        assert network.gradient(X, targets, weights, 1 / 8) == pytest.approx(usual, rel=1e-5)
+    watched = Watched([Dense(5, "relu"), Dense(2)], 6, seed=1)
+    assert watched.gradient(X, y, w) == pytest.approx(usual, rel=1e-5)
+    assert seen == ["class", "object", "changed", "network"]
+    assert in_one_call == [8]
 
 
 def test_nothing_outside_of_the_arrays_is_touched() -> None:

@@ -40,6 +40,7 @@ if _form == "reference":
 else:
     from glassnet.kernels.chain import backward_through as backward_through
     from glassnet.kernels.chain import forward_through as forward_through
+    from glassnet.kernels.chain import gradient_through as gradient_through
     from glassnet.kernels.chain import rows_of_chain as rows_of_chain
     from glassnet.kernels.chain import table_of as table_of
     from glassnet.kernels.compiled import *  # noqa: F403

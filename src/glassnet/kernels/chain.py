@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.kernels.compiled import TWINS
+from glassnet.kernels.compiled import TWINS, cross_entropy_of_codes
 from glassnet.kernels.gemm import strip, tiles
 from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import array_at, pointer_to
 from glassnet.kernels.team import LONG
 from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_narrow_tiles
 
-__all__ = ["backward_through", "forward_through", "rows_of_chain", "table_of"]
+__all__ = ["backward_through", "forward_through", "gradient_through", "rows_of_chain", "table_of"]
 
 Array = npt.NDArray[Any]
 _ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")  # f' of each is known from its output
@@ -107,6 +107,19 @@ def backward_through(table: Array, X: Array, dA: Array) -> None:
             w = np.int64(across.ctypes.data)
             _product(X[0, 0], size, da, units * size, size, rows, units, w, inputs, layer[_DX])
             da = layer[_DX]
+
+
+@jit
+def gradient_through(
+    table: Array, X: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array
+) -> float:  # fmt: skip
+    """Forward, the softmax's cross-entropy with codes y (see `nn/losses.py`), which is returned, backward."""
+    forward_through(table, X)
+    last = table[len(table) - 1]
+    Z = array_at(pointer_to(last[_A], X), (len(X), last[_UNITS]))
+    loss: float = cross_entropy_of_codes(Z, y, w, smoothing, scale, dZ)
+    backward_through(table, X, dZ)
+    return loss
 
 
 @jit

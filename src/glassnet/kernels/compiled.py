@@ -138,12 +138,12 @@ def _gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array, start
 
 def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
     if y.ndim == 1:
-        return float(_cross_entropy_of_codes(Z, y, w, smoothing, scale, dZ))
+        return float(cross_entropy_of_codes(Z, y, w, smoothing, scale, dZ))
     return float(_cross_entropy_of_shares(Z, y, w, smoothing, scale, dZ))
 
 
 @jit
-def _cross_entropy_of_codes(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
+def cross_entropy_of_codes(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:
     B, C = Z.shape
     off, on = smoothing / C, 1.0 - smoothing
     loss = 0.0
@@ -349,8 +349,8 @@ def rms_norm_grad(
 
 def _announce() -> None:
     """Nobody should wonder about the first run: say that kernels are compiled when none is in the cache."""
-    folder = getattr(_cross_entropy_of_codes._cache, "cache_path", None)
-    if folder is None or not any(Path(folder).glob("compiled._cross_entropy_of_codes-*.nbi")):
+    folder = getattr(cross_entropy_of_codes._cache, "cache_path", None)
+    if folder is None or not any(Path(folder).glob("compiled.cross_entropy_of_codes-*.nbi")):
         logging.getLogger("glassnet").info(
             "compiling the kernels, once: the first training takes up to 20 s more"
         )

@@ -1,26 +1,28 @@
-"""A network of plain Dense layers in two compiled calls, where calls would be half of the work.
+"""A network of plain Dense layers in one or two compiled calls, where calls would be half of the work.
 
 The layers say what happens (`layers.py`), and it happens in their memory; only who calls whom is different.
 Whoever wants to see each layer called, or has changed one, is served: layers of another class, with another
-`forward` or `backward`, activation or memory, or that somebody watches, are called one by one. So are all of
-them with GLASSNET_KERNELS=reference in the environment.
+`forward` or `backward`, activation or memory, or that somebody watches, are called one by one, and any loss
+but the plain softmax's cross-entropy is called between the two calls. With GLASSNET_KERNELS=reference in the
+environment all of them are called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.nn.layers import Dense, Layer
+from glassnet.nn.losses import Loss, SoftmaxCrossEntropy
 
 __all__ = ["Chain", "chain_of"]
 
 Array = npt.NDArray[Any]
-_FORWARD, _BACKWARD = Dense.forward, Dense.backward
+_FORWARD, _BACKWARD, _LOSS = Dense.forward, Dense.backward, SoftmaxCrossEntropy.gradient
 
 
 class Chain:
@@ -46,6 +48,40 @@ class Chain:
 
     def forward(self, X: Any, layers: Sequence[Layer]) -> Array | None:
         """The outputs (B, O) as these layers' `forward` would give them; None if they have to do it."""
+        A = self._take(X, layers)
+        if A is not None:
+            kernels.forward_through(self.table, X)
+        return A
+
+    def gradient(
+        self, X: Any, y: Any, w: Any, scale: float, dZ: Array, layers: Sequence[Layer], loss: Loss
+    ) -> tuple[float, Array] | None:
+        """Loss and outputs (B, O), all the rest as from `forward`, the loss's `gradient` and `backward`.
+
+        None if these have to do it: the loss is another one, or has another form of targets or weights.
+        """
+        if not self._knows(loss, y, w, len(X)) or (A := self._take(X, layers)) is None:
+            return None
+        value = kernels.gradient_through(self.table, X, y, w, float(loss.label_smoothing), float(scale), dZ)
+        return float(value), A
+
+    def _knows(self, loss: Loss, y: Any, w: Any, rows: int) -> TypeGuard[SoftmaxCrossEntropy]:
+        """Whether this is the plain loss of codes, as it is in `losses.py`."""
+        return (
+            type(loss) is SoftmaxCrossEntropy
+            and not loss.focal
+            and "gradient" not in vars(loss)
+            and SoftmaxCrossEntropy.gradient is _LOSS
+            and isinstance(y, np.ndarray)
+            and isinstance(w, np.ndarray)
+            and y.shape == (rows,)
+            and w.shape in ((1,), (rows,))
+            and y.dtype == np.int64
+            and w.dtype == self.dtype
+        )
+
+    def _take(self, X: Any, layers: Sequence[Layer]) -> Array | None:
+        """Where the outputs of these rows will be; None if the layers have to be called."""
         self.X = None
         if not isinstance(X, np.ndarray) or len(X) not in self.rows or not self._is_still(layers):
             return None
@@ -54,7 +90,6 @@ class Chain:
         self.X = A = X
         for layer in self.layers:
             layer.X, A = A, layer.A
-        kernels.forward_through(self.table, X)
         return A
 
     def backward(self, dZ: Array, layers: Sequence[Layer]) -> bool:

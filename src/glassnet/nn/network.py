@@ -126,6 +126,8 @@ class Network:
             self.capacity, self.rows, self.chain = rows, 0, None
 
     def _use(self, rows: int) -> None:
+        if rows == self.rows:
+            return
         self.reserve(rows)
         for layer in self.layers:
             layer.use(rows)
@@ -133,8 +135,7 @@ class Network:
 
     def forward(self, X: Array, train: bool = False) -> Array:
         """Outputs (logits) of one batch, (B, n_outputs): valid until the next call."""
-        if len(X) != self.rows:
-            self._use(len(X))
+        self._use(len(X))
         if self.chain is None or (A := self.chain.forward(X, self.layers)) is None:
             A = X
             for layer in self.layers:
@@ -152,9 +153,15 @@ class Network:
         w : (B,) weights or (1,) for all alike
         scale : factor on loss and gradient; None takes 1 / sum of the weights
         """
-        Z = self.forward(X, train=True)  # (B, K)
         if scale is None:
             scale = 1.0 / (float(w.sum()) if len(w) > 1 else len(X) * float(w[0]))
+        self._use(len(X))
+        if self.chain is not None and type(self) is Network:  # another class may see to more in `forward`
+            found = self.chain.gradient(X, y, w, scale, self.dZ, self.layers, self.loss)
+            if found is not None:
+                value, self.outputs = found
+                return value
+        Z = self.forward(X, train=True)  # (B, K)
         value = self.loss.gradient(Z, y, w, scale, self.dZ)
         self.backward(self.dZ)
         return value
