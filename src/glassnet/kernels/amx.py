@@ -1,4 +1,4 @@
-"""Sums of products of bytes and digits where the processor multiplies whole squares of them (Intel AMX).
+"""Sums of products of bytes and digits, or of digits, where a processor multiplies squares (Intel AMX).
 
 A "square" is 16 rows of 64 bytes in a register of its own (Intel: a tile, which is another thing here).
 One instruction multiplies a square of stored bytes with one of digits and adds 16 x 16 sums of 64 products
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,15 @@ from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import FLOATS, LANES, WORDS, called, load
 from glassnet.kernels.tile import FEATURES
 
-__all__ = ["DEPTH", "SQUARES", "SUMS", "TALL", "hand_back", "squares_of_digits", "take"]
+__all__ = [
+    "DEPTH", "SQUARES", "SUMS", "TALL", "hand_back", "row_of_squares", "squares_of_digits", "take",
+]  # fmt: skip
 
 _HIGH = 2  # squares of bytes one below the other, each with one of sums for every digit
 TALL = 16 * _HIGH  # rows of a tile
 DEPTH = 64  # bytes of a row of a square
 SUMS = TALL * DIGITS * LANES  # whole numbers of a tile's sums, on their way out of the registers
+_AT_ONCE = 4  # rows of sums that become floats beside the products of six squares
 _ARCH_PRCTL, _ASK_FOR, _TILE_DATA = 158, 0x1023, 18  # Linux on x86-64: of which state a program may have more
 
 
@@ -55,6 +59,7 @@ def _squares() -> npt.NDArray[Any] | None:
 
 
 SQUARES = _squares()
+_GROUP = DIGITS * 64  # bytes of four rows of sixteen columns: a square of one digit takes a row of each
 _I8, _I64, _PLACE, _NOTHING = ir.IntType(8), ir.IntType(64), ir.PointerType(), ir.VoidType()
 
 
@@ -95,34 +100,25 @@ def squares_of_digits(
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         a, a_row, b, n, sums, factor, offset, plus, plus_row, out, out_row = args
         kind = a.type
-
-        def on_square(name: str, square: int, *where: Any) -> None:
-            does = called(builder, f"llvm.x86.{name}", _NOTHING, _I8, *(place.type for place in where))
-            builder.call(does, [_I8(square), *where])
-
-        def place(address: Any) -> Any:
-            return builder.inttoptr(address, _PLACE)
-
-        multiply = called(builder, "llvm.x86.tdpbusd", _NOTHING, _I8, _I8, _I8)
+        on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbusd")
         for square in range(_HIGH * DIGITS):
             on_square("tilezero", square)
         stored, digit = _HIGH * DIGITS, _HIGH * DIGITS + 1
-        group = DIGITS * 64  # a square of one digit takes a row of every group
         with cgutils.for_range(builder, n) as loop:
             left = builder.add(a, builder.mul(loop.index, kind(DEPTH)))
-            digits = builder.add(b, builder.mul(loop.index, kind(16 * group)))
+            digits = builder.add(b, builder.mul(loop.index, kind(16 * _GROUP)))
             for high in range(_HIGH):
                 at = builder.add(left, builder.mul(a_row, kind(16 * high)))
-                on_square("tileloadd64", stored, place(at), a_row)
+                on_square("tileloadd64", stored, at, a_row)
                 for d in range(DIGITS):
-                    on_square("tileloadd64", digit, place(builder.add(digits, kind(64 * d))), _I64(group))
-                    builder.call(multiply, [_I8(DIGITS * high + d), _I8(stored), _I8(digit)])
+                    on_square("tileloadd64", digit, builder.add(digits, kind(64 * d)), kind(_GROUP))
+                    multiply(DIGITS * high + d, stored, digit)
+        by, offset = (load(builder, FLOATS, address) for address in (factor, offset))
         row = DIGITS * 64  # a row's sums stand side by side
         for high in range(_HIGH):
             for d in range(DIGITS):
                 to = builder.add(sums, kind(16 * high * row + 64 * d))
-                on_square("tilestored64", DIGITS * high + d, place(to), _I64(row))
-        by, offset = (load(builder, FLOATS, address) for address in (factor, offset))
+                on_square("tilestored64", DIGITS * high + d, to, kind(row))
         with cgutils.for_range(builder, kind(TALL)) as loop:
             found = builder.add(sums, builder.mul(loop.index, kind(row)))
             term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, loop.index)))
@@ -132,3 +128,86 @@ def squares_of_digits(
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 11), generate
+
+
+@intrinsic
+def row_of_squares(
+    _context: Any, a: Any, b: Any, b_block: Any, n_blocks: Any, n: Any, sums: Any, by_row: Any,
+    by_column: Any, out: Any, out_row: Any,
+) -> Any:  # fmt: skip
+    """out (16, 16 n_blocks) += digits @ digits * by_row (16, 1) * by_column (16 n_blocks).
+
+    Of six of the nine products of digits: the others are below 2^-23 of the largest there can be. The left
+    ones have 16 rows of 64 bytes for each digit, and so on n times; the right ones are those of
+    `digits.to_digits`. While the squares of one block are multiplied, the sums of the one before become
+    floats.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        a, b, b_block, n_blocks, n, sums, by_row, by_column, out, out_row = args
+        kind = a.type
+        on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbssd")
+        lefts, rights = range(DIGITS, 2 * DIGITS), (2 * DIGITS, 2 * DIGITS + 1)
+        lines = kind(DIGITS * 16 * DEPTH)
+
+        def add_row(r: Any, block: Any) -> None:
+            """A row of a block's sums, which lie digit by digit, is added to out."""
+            here, found = builder.mul(block, kind(4 * LANES)), builder.add(sums, builder.mul(r, kind(64)))
+            words = [load(builder, WORDS, builder.add(found, kind(1024 * d))) for d in range(DIGITS)]
+            of_column = load(builder, FLOATS, builder.add(by_column, here))
+            of_row = load(builder, FLOATS.element, builder.add(by_row, builder.mul(r, kind(4)))).value
+            to = builder.add(builder.add(out, here), builder.mul(out_row, r))
+            value_of(words, of_column.times_plus(of_row, 0.0), load(builder, FLOATS, to)).store(to)
+
+        def add_rows(start: Any, block: Any) -> None:
+            with cgutils.for_range_slice(builder, start, kind(16), kind(1)) as (r, _):
+                add_row(r, block)
+
+        with cgutils.for_range(builder, n_blocks) as blocks:
+            block, before = blocks.index, builder.sub(blocks.index, kind(1))
+            one_before = builder.icmp_signed(">", block, kind(0))
+            for square in range(DIGITS):
+                on_square("tilezero", square)
+            right_at = builder.add(b, builder.mul(block, b_block))
+            with cgutils.for_range(builder, n) as loop:
+                first = builder.mul(loop.index, lines)
+                left_at, digits = builder.add(a, first), builder.add(right_at, first)
+                for turn, e in enumerate(reversed(range(DIGITS))):  # with some of the left
+                    right = rights[turn % 2]
+                    on_square("tileloadd64", right, builder.add(digits, kind(64 * e)), kind(_GROUP))
+                    for d in range(DIGITS - 1, DIGITS - 2 - e, -1):
+                        if not turn:
+                            at = builder.add(left_at, kind(d * 16 * DEPTH))
+                            on_square("tileloadd64", lefts[d], at, kind(DEPTH))
+                        multiply(d + e - (DIGITS - 1), lefts[d], right)
+                some = builder.and_(one_before, builder.icmp_signed("<", loop.index, kind(16 // _AT_ONCE)))
+                with builder.if_then(some):
+                    for i in range(_AT_ONCE):
+                        r = builder.add(builder.mul(loop.index, kind(_AT_ONCE)), kind(i))
+                        add_row(r, before)
+            with builder.if_then(one_before):
+                add_rows(builder.mul(n, kind(_AT_ONCE)), before)  # what is left after few squares
+            for d in range(DIGITS):
+                on_square("tilestored64", d, builder.add(sums, kind(1024 * d)), kind(64))
+        add_rows(kind(0), builder.sub(n_blocks, kind(1)))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 10), generate
+
+
+def _on_square(builder: Any) -> Callable[..., None]:
+    """What does something with one of the registers: its name, the register, an address and a distance."""
+
+    def on_square(name: str, square: int, *where: Any) -> None:
+        kinds = [_PLACE, _I64][: len(where)]
+        does = called(builder, f"llvm.x86.{name}", _NOTHING, _I8, *kinds)
+        address = [builder.inttoptr(where[0], _PLACE)] if where else []
+        builder.call(does, [_I8(square), *address, *where[1:]])
+
+    return on_square
+
+
+def _multiplied(builder: Any, name: str) -> Callable[[int, int, int], None]:
+    """What adds the products of two registers to a third, the first one given."""
+    multiply = called(builder, f"llvm.x86.{name}", _NOTHING, _I8, _I8, _I8)
+    return lambda to, left, right: builder.call(multiply, [_I8(to), _I8(left), _I8(right)])

@@ -29,7 +29,7 @@ from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
 from glassnet.kernels.memory import copy_bytes, new_lines, up_to
 
-__all__ = ["columns_times", "rows_times"]
+__all__ = ["columns_times", "room_for_digits", "rows_times", "scales"]
 
 Array = npt.NDArray[Any]
 #: terms of a sum before it becomes a float: it has at most 24 bits, so that nothing is lost; in squares,
@@ -65,11 +65,11 @@ def _to_digits(
         larger_magnitudes(padded.ctypes.data + k * row, row, wide, bits.ctypes.data)
     largest = bits.view(np.float32)
     for n in range(wide):
-        up[n], factor[n] = _scales(largest[n])
+        up[n], factor[n] = scales(largest[n])
     total, sums = np.zeros(wide, np.int32), np.zeros(wide, np.float64)
     for k in range(0, deep, GROUP):
         to_digits(
-            padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, total.ctypes.data,
+            padded.ctypes.data + k * row, row, wide // LANES, 0, up.ctypes.data, total.ctypes.data,
             digits.ctypes.data + k // GROUP * DIGITS * 64, digits.strides[0],
         )  # fmt: skip
         if k % ADDED == ADDED - GROUP or k == deep - GROUP:
@@ -90,7 +90,7 @@ def _tile_of(squares: Any) -> tuple[int, int, int]:
 
 
 @jit
-def _room_for_digits(deep: int, wide: int) -> Any:
+def room_for_digits(deep: int, wide: int) -> Any:
     """For each sixteen columns, the digits of so many rows."""
     blocks, size = up_to(wide, LANES) // LANES, deep // GROUP * DIGITS * 64
     return new_lines(blocks * size).reshape(blocks, size)
@@ -109,7 +109,7 @@ def rows_times(
     tall, step, deep = _tile_of(squares)
     wide = min(N, _WIDE)
     deep = min(K, deep, _PIECE // wide // step * step)
-    digits = _room_for_digits(up_to(deep, step), wide)
+    digits = room_for_digits(up_to(deep, step), wide)
     by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
     A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, up_to(deep, 64))  # what is behind K meets zeros
     sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
@@ -177,7 +177,7 @@ def _tile(
 
 
 @jit
-def _scales(largest: Any) -> tuple[Any, Any]:
+def scales(largest: Any) -> tuple[Any, Any]:
     """What makes numbers up to the largest whole ones of 24 bits, and what these have to be multiplied by.
 
     NaN and infinity have no digits: the factor becomes NaN, and so will all that comes of it.
@@ -197,7 +197,7 @@ def columns_times(
     tall, step, deep = _tile_of(squares)
     deep = min(deep, up_to(B, step))
     wide = min(N, _PIECE // deep // LANES * LANES)
-    digits = _room_for_digits(deep, wide)
+    digits = room_for_digits(deep, wide)
     by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
     edge, where = np.empty((deep, STRIP), np.uint8), np.empty(deep, np.int64)
     A = new_lines(deep * STRIP)  # a strip, turned
