@@ -139,12 +139,15 @@ def own_part(rng: np.random.Generator, draw: str, shape: tuple[int, ...]) -> Arr
 
 
 def synthetic() -> list[list[str]]:
-    """Two arms whose scores have a correlation of one half: the paired difference has an arm's own spread."""
+    """Two arms whose scores have a correlation of one half: the paired difference has an arm's own spread.
+
+    Of whole test rows the two arms are independent, so that ties are not lost to rounding.
+    """
     rng, table = np.random.default_rng(0), []
     for case in CASES:
         shape = (case.comparisons, case.seeds)
         own = own_part(rng, case.draw, (2, *shape))
-        shared = 0.0 if case.draw == "rows" else rng.normal(size=shape)  # its rounding would hide the ties
+        shared = 0.0 if case.draw == "rows" else rng.normal(size=shape)
         a, b = np.sqrt(0.5) * (shared + own)
         table.append(table_row(case.label, a + case.effect, b, case.effect))
         print(" | ".join(table[-1]), file=sys.stderr, flush=True)

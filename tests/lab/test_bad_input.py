@@ -68,7 +68,7 @@ def test_fewer_than_six_seeds_say_what_cannot_be_shown(workplace, capsys, plan_t
     if source == "plan":
         (workplace / "mine.toml").write_text(plan_text.replace("seeds = 6", "seeds = 4"))
     more = ["--seeds", "4"] if source == "option" else []
-    told = "nothing can be claimed: the smallest p that their 2^4 patterns of signs can give is 0.1125"
+    told = "nothing can be claimed: the smallest p of the paired test is 0.9 * 2/2^4 = 0.1125"
     for dry in (["--dry-run"], ["--jobs", "1"]):
         assert main(["run", "mine.toml", *more, *dry]) == 0
         said = " ".join(capsys.readouterr().out.split())

@@ -67,6 +67,13 @@ def test_p_is_student_s_where_it_is_near_the_sign_flip_test_s_and_else_not_far_f
     assert min(inside, outside) > 20
 
 
+@pytest.mark.parametrize("test", [sign_flip_test, student_test, paired_test])
+def test_nothing_and_what_is_not_finite_say_nothing(test) -> None:
+    assert test(np.empty(0)) == 1.0
+    for strange in (np.nan, np.inf):
+        assert test(np.array([strange, *np.ones(9)])) == 1.0
+
+
 def test_five_seeds_can_never_show_anything() -> None:
     scores = {"a": np.full(5, 1.0) + np.arange(5) / 1000, "b": np.zeros(5)}
     pair = compare_paired(scores, [("a", "b")])[0]
@@ -103,14 +110,14 @@ def share_told_apart(magnitudes: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "random", "ones"])
-def test_ten_seeds_tell_identical_arms_apart_in_36_to_56_of_1024_patterns(draw: str) -> None:
-    """The test's size by counting, which no distribution of the scores can leave."""
+def test_ten_seeds_tell_identical_arms_apart_in_at_most_56_of_1024_patterns(draw: str) -> None:
+    """The test's size by counting, which no distribution of the scores can pass."""
     rng = np.random.default_rng(0)
     for _ in range(5):
         magnitudes = np.ones(10) if draw == "ones" else np.abs(getattr(rng, draw)(size=10))
         told_apart = share_told_apart(magnitudes)
         assert told_apart <= 56
-        assert told_apart >= 36 or draw == "ones"  # of equal magnitudes whole classes of patterns tie
+        assert told_apart >= (22 if draw == "ones" else 36)  # of equal ones whole classes of patterns tie
 
 
 def test_of_normal_scores_ten_seeds_tell_identical_arms_apart_in_five_of_a_hundred() -> None:

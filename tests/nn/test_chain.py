@@ -157,6 +157,13 @@ def test_other_losses_targets_and_weights_are_served(
     watched = Watched([Dense(5, "relu"), Dense(2)], 6, seed=1)
     assert watched.gradient(X, y, w) == pytest.approx(usual, rel=1e-5)
     assert seen == ["class", "object", "changed", "network"]
+    plain = _network((6, 5, 2))
+    plain.backward = lambda dZ: seen.append("own backward")  # type: ignore[method-assign,func-returns-value,assignment]
+    plain.gradient(X, y, w)
+    with monkeypatch.context() as patch:
+        patch.setattr(Network, "backward", lambda self, dZ: seen.append("their backward"))
+        _network((6, 5, 2)).gradient(X, y, w)
+    assert seen[4:] == ["own backward", "their backward"]
     assert in_one_call == [8]
 
 

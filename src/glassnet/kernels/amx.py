@@ -1,4 +1,4 @@
-"""Sums of products of bytes and digits, or of digits, where a processor multiplies squares (Intel AMX).
+"""Sums of products of bytes and digits, or of floats' parts, in squares of registers (Intel AMX).
 
 A "square" is 16 rows of 64 bytes in a register of its own (Intel: a tile, which is another thing here).
 One instruction multiplies a square of stored bytes with one of digits and adds 16 x 16 sums of 64 products
@@ -21,18 +21,19 @@ from numba.core import cgutils
 
 from glassnet.kernels.digits import AVAILABLE, DIGITS, value_of
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import FLOATS, LANES, WORDS, called, load
+from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, called, load
+from glassnet.kernels.parts import PARTS
 from glassnet.kernels.tile import FEATURES
 
 __all__ = [
-    "DEPTH", "SQUARES", "SUMS", "TALL", "hand_back", "row_of_squares", "squares_of_digits", "take",
+    "DEPTH", "HALVES_TOO", "SQUARES", "SUMS", "TALL", "hand_back", "squares_of_bytes", "squares_of_parts",
+    "take",
 ]  # fmt: skip
 
-_HIGH = 2  # squares of bytes one below the other, each with one of sums for every digit
-TALL = 16 * _HIGH  # rows of a tile
+TALL = 16  # rows of a tile
 DEPTH = 64  # bytes of a row of a square
 SUMS = TALL * DIGITS * LANES  # whole numbers of a tile's sums, on their way out of the registers
-_AT_ONCE = 4  # rows of sums that become floats beside the products of six squares
+_AT_ONCE = 4  # rows of sums that become floats beside the products of a few squares
 _ARCH_PRCTL, _ASK_FOR, _TILE_DATA = 158, 0x1023, 18  # Linux on x86-64: of which state a program may have more
 
 
@@ -59,6 +60,7 @@ def _squares() -> npt.NDArray[Any] | None:
 
 
 SQUARES = _squares()
+HALVES_TOO = SQUARES is not None and bool(FEATURES.get("amx-bf16"))  # whether it multiplies floats of 16 bits
 _GROUP = DIGITS * 64  # bytes of four rows of sixteen columns: a square of one digit takes a row of each
 _I8, _I64, _PLACE, _NOTHING = ir.IntType(8), ir.IntType(64), ir.PointerType(), ir.VoidType()
 
@@ -87,112 +89,128 @@ def hand_back(_context: Any) -> Any:
 
 
 @intrinsic
-def squares_of_digits(
-    _context: Any, a: Any, a_row: Any, b: Any, n: Any, sums: Any, factor: Any, offset: Any, plus: Any,
-    plus_row: Any, out: Any, out_row: Any,
+def squares_of_bytes(
+    _context: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, n: Any, n_tiles: Any, sums: Any,
+    factor: Any, offset: Any, column_step: Any, plus: Any, plus_row: Any, plus_step: Any, out: Any,
+    out_row: Any, out_step: Any,
 ) -> Any:  # fmt: skip
-    """out (32, 16) = bytes @ digits * factor (16) + offset (16) + plus (32, 16), which may be out itself.
+    """out (16, 16) = bytes @ digits * factor (16) + offset (16) + plus (16, 16), which may be out itself.
 
-    Row r has its 64 n bytes at a + r a_row; the digits are those of `digits.to_digits`; `sums` has room for
-    SUMS words.
+    For n_tiles of them, each place being so many steps further on. Row r has its 64 n bytes at a + r a_row;
+    the digits are those of `digits.to_digits`; `sums` has room for SUMS words.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, a_row, b, n, sums, factor, offset, plus, plus_row, out, out_row = args
+        a, a_row, a_step, b, b_step, n, n_tiles, sums, factor, offset, column_step, *ends = args
+        plus, plus_row, plus_step, out, out_row, out_step = ends
         kind = a.type
         on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbusd")
-        for square in range(_HIGH * DIGITS):
-            on_square("tilezero", square)
-        stored, digit = _HIGH * DIGITS, _HIGH * DIGITS + 1
-        with cgutils.for_range(builder, n) as loop:
-            left = builder.add(a, builder.mul(loop.index, kind(DEPTH)))
-            digits = builder.add(b, builder.mul(loop.index, kind(16 * _GROUP)))
-            for high in range(_HIGH):
-                at = builder.add(left, builder.mul(a_row, kind(16 * high)))
-                on_square("tileloadd64", stored, at, a_row)
-                for d in range(DIGITS):
-                    on_square("tileloadd64", digit, builder.add(digits, kind(64 * d)), kind(_GROUP))
-                    multiply(DIGITS * high + d, stored, digit)
-        by, offset = (load(builder, FLOATS, address) for address in (factor, offset))
-        row = DIGITS * 64  # a row's sums stand side by side
-        for high in range(_HIGH):
+        stored, digit = DIGITS, (DIGITS + 1, DIGITS + 2)
+
+        def products(tile: Any, i: Any) -> None:
+            at = _further(builder, builder.add(a, builder.mul(i, kind(DEPTH))), tile, a_step)
+            on_square("tileloadd64", stored, at, a_row)
+            digits = _further(builder, builder.add(b, builder.mul(i, kind(16 * _GROUP))), tile, b_step)
             for d in range(DIGITS):
-                to = builder.add(sums, kind(16 * high * row + 64 * d))
-                on_square("tilestored64", DIGITS * high + d, to, kind(row))
-        with cgutils.for_range(builder, kind(TALL)) as loop:
-            found = builder.add(sums, builder.mul(loop.index, kind(row)))
-            term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, loop.index)))
-            words = [load(builder, WORDS, builder.add(found, kind(64 * d))) for d in range(DIGITS)]
-            to = builder.add(out, builder.mul(out_row, loop.index))
-            value_of(words, by, offset).plus(term).store(to)
+                on_square("tileloadd64", digit[d % 2], builder.add(digits, kind(64 * d)), kind(_GROUP))
+                multiply(d, stored, digit[d % 2])
+
+        def finish(tile: Any, r: Any, words: list[Lanes]) -> None:
+            by, more = (
+                load(builder, FLOATS, _further(builder, start, tile, column_step))
+                for start in (factor, offset)
+            )
+            term = load(
+                builder, FLOATS, _further(builder, _further(builder, plus, tile, plus_step), r, plus_row)
+            )
+            to = _further(builder, _further(builder, out, tile, out_step), r, out_row)
+            value_of(words, by, more).plus(term).store(to)
+
+        _tile_after_tile(builder, n_tiles, n, sums, products, finish)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 11), generate
+    return types.void(*[types.intp] * 17), generate
 
 
 @intrinsic
-def row_of_squares(
-    _context: Any, a: Any, b: Any, b_block: Any, n_blocks: Any, n: Any, sums: Any, by_row: Any,
-    by_column: Any, out: Any, out_row: Any,
+def squares_of_parts(
+    _context: Any, a: Any, b: Any, b_step: Any, n: Any, n_tiles: Any, sums: Any, out: Any, out_row: Any
 ) -> Any:  # fmt: skip
-    """out (16, 16 n_blocks) += digits @ digits * by_row (16, 1) * by_column (16 n_blocks).
+    """out (16, 16 n_tiles) += A (16, 32 n) @ B (32 n, 16 n_tiles) of floats in three parts (`parts.py`).
 
-    Of six of the nine products of digits: the others are below 2^-23 of the largest there can be. The left
-    ones have 16 rows of 64 bytes for each digit, and so on n times; the right ones are those of
-    `digits.to_digits`. While the squares of one block are multiplied, the sums of the one before become
-    floats.
+    Of six of the nine products of parts: the others are below 2^-24 of a product of floats, each. Those of
+    one order of magnitude have sums of their own.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, b, b_block, n_blocks, n, sums, by_row, by_column, out, out_row = args
+        a, b, b_step, n, n_tiles, sums, out, out_row = args
         kind = a.type
-        on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbssd")
+        on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbf16ps")
         lefts, rights = range(DIGITS, 2 * DIGITS), (2 * DIGITS, 2 * DIGITS + 1)
-        lines = kind(DIGITS * 16 * DEPTH)
 
-        def add_row(r: Any, block: Any) -> None:
-            """A row of a block's sums, which lie digit by digit, is added to out."""
-            here, found = builder.mul(block, kind(4 * LANES)), builder.add(sums, builder.mul(r, kind(64)))
-            words = [load(builder, WORDS, builder.add(found, kind(1024 * d))) for d in range(DIGITS)]
-            of_column = load(builder, FLOATS, builder.add(by_column, here))
-            of_row = load(builder, FLOATS.element, builder.add(by_row, builder.mul(r, kind(4)))).value
-            to = builder.add(builder.add(out, here), builder.mul(out_row, r))
-            value_of(words, of_column.times_plus(of_row, 0.0), load(builder, FLOATS, to)).store(to)
+        def products(tile: Any, i: Any) -> None:
+            first = builder.mul(i, kind(PARTS * 16 * DEPTH))
+            left_at, right_at = builder.add(a, first), _further(builder, builder.add(b, first), tile, b_step)
+            for e in range(PARTS):  # a part of the right with some of the left, the largest first
+                right = rights[e % 2]
+                on_square("tileloadd64", right, builder.add(right_at, kind(64 * e)), kind(_GROUP))
+                for d in range(PARTS - e):
+                    if not e:
+                        at = builder.add(left_at, kind(d * 16 * DEPTH))
+                        on_square("tileloadd64", lefts[d], at, kind(DEPTH))
+                    multiply(d + e, lefts[d], right)
 
-        def add_rows(start: Any, block: Any) -> None:
-            with cgutils.for_range_slice(builder, start, kind(16), kind(1)) as (r, _):
-                add_row(r, block)
+        def finish(tile: Any, r: Any, words: list[Lanes]) -> None:
+            large, small, smallest = (word.seen_as(FLOATS) for word in words)
+            to = _further(builder, builder.add(out, builder.mul(tile, kind(4 * LANES))), r, out_row)
+            smallest.plus(small).plus(large).plus(load(builder, FLOATS, to)).store(to)
 
-        with cgutils.for_range(builder, n_blocks) as blocks:
-            block, before = blocks.index, builder.sub(blocks.index, kind(1))
-            one_before = builder.icmp_signed(">", block, kind(0))
-            for square in range(DIGITS):
-                on_square("tilezero", square)
-            right_at = builder.add(b, builder.mul(block, b_block))
-            with cgutils.for_range(builder, n) as loop:
-                first = builder.mul(loop.index, lines)
-                left_at, digits = builder.add(a, first), builder.add(right_at, first)
-                for turn, e in enumerate(reversed(range(DIGITS))):  # with some of the left
-                    right = rights[turn % 2]
-                    on_square("tileloadd64", right, builder.add(digits, kind(64 * e)), kind(_GROUP))
-                    for d in range(DIGITS - 1, DIGITS - 2 - e, -1):
-                        if not turn:
-                            at = builder.add(left_at, kind(d * 16 * DEPTH))
-                            on_square("tileloadd64", lefts[d], at, kind(DEPTH))
-                        multiply(d + e - (DIGITS - 1), lefts[d], right)
-                some = builder.and_(one_before, builder.icmp_signed("<", loop.index, kind(16 // _AT_ONCE)))
-                with builder.if_then(some):
-                    for i in range(_AT_ONCE):
-                        r = builder.add(builder.mul(loop.index, kind(_AT_ONCE)), kind(i))
-                        add_row(r, before)
-            with builder.if_then(one_before):
-                add_rows(builder.mul(n, kind(_AT_ONCE)), before)  # what is left after few squares
-            for d in range(DIGITS):
-                on_square("tilestored64", d, builder.add(sums, kind(1024 * d)), kind(64))
-        add_rows(kind(0), builder.sub(n_blocks, kind(1)))
+        _tile_after_tile(builder, n_tiles, n, sums, products, finish)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 10), generate
+    return types.void(*[types.intp] * 8), generate
+
+
+def _tile_after_tile(
+    builder: Any, n_tiles: Any, n: Any, sums: Any, products: Callable[[Any, Any], None],
+    finish: Callable[[Any, Any, list[Lanes]], None],
+) -> None:  # fmt: skip
+    """products(tile, i) for i < n add to the first registers; finish(tile, row, sums) makes floats of these.
+
+    That goes on while the next tile's squares are multiplied: the processor can do both at once.
+    """
+    kind = sums.type
+
+    def finish_row(tile: Any, r: Any) -> None:
+        found = builder.add(sums, builder.mul(r, kind(64)))  # digit by digit, row by row
+        finish(tile, r, [load(builder, WORDS, builder.add(found, kind(1024 * d))) for d in range(DIGITS)])
+
+    def finish_rows(tile: Any, start: Any) -> None:
+        with cgutils.for_range_slice(builder, start, kind(TALL), kind(1)) as (r, _):
+            finish_row(tile, r)
+
+    on_square = _on_square(builder)
+    with cgutils.for_range(builder, n_tiles) as tiles:
+        tile, before = tiles.index, builder.sub(tiles.index, kind(1))
+        one_before = builder.icmp_signed(">", tile, kind(0))
+        for d in range(DIGITS):
+            on_square("tilezero", d)
+        with cgutils.for_range(builder, n) as loop:
+            products(tile, loop.index)
+            some = builder.icmp_signed("<", loop.index, kind(TALL // _AT_ONCE))
+            with builder.if_then(builder.and_(one_before, some)):
+                for i in range(_AT_ONCE):
+                    finish_row(before, builder.add(builder.mul(loop.index, kind(_AT_ONCE)), kind(i)))
+        with builder.if_then(one_before):
+            finish_rows(before, builder.mul(n, kind(_AT_ONCE)))  # what is left after few squares
+        for d in range(DIGITS):
+            on_square("tilestored64", d, builder.add(sums, kind(1024 * d)), kind(64))
+    finish_rows(builder.sub(n_tiles, kind(1)), kind(0))
+
+
+def _further(builder: Any, start: Any, n: Any, step: Any) -> Any:
+    """An address n steps further on."""
+    return builder.add(start, builder.mul(n, step))
 
 
 def _on_square(builder: Any) -> Callable[..., None]:

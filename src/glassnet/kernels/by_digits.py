@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels import amx
-from glassnet.kernels.amx import hand_back, squares_of_digits, take
+from glassnet.kernels.amx import hand_back, squares_of_bytes, take
 from glassnet.kernels.digits import (
     ADDED,
     DIGITS,
@@ -29,12 +29,12 @@ from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
 from glassnet.kernels.memory import copy_bytes, new_lines, up_to
 
-__all__ = ["columns_times", "room_for_digits", "rows_times", "scales"]
+__all__ = ["columns_times", "rows_times"]
 
 Array = npt.NDArray[Any]
-#: terms of a sum before it becomes a float: it has at most 24 bits, so that nothing is lost; in squares,
-#: where becoming one takes longer than the products, twice as many, and a sum may lose 2^-24 of itself
-_DEEP, _DEEPER = 512, 1024
+#: terms of a sum before it becomes a float: it has at most 24 bits, so that nothing is lost; in squares as
+#: many as leave room in the first cache for the digits of sixteen columns and the bytes of sixteen rows
+_DEEP, _DEEPER = 512, 448
 _WIDE, _PIECE = 512, 2**17  # columns and floats of a piece of W: its digits stay in the second-level cache
 _HIGH = 128  # rows of bytes that are copied there, too
 _BY_COLUMN = 3  # numbers: the factor of the digits' sums, an offset, nothing
@@ -65,11 +65,11 @@ def _to_digits(
         larger_magnitudes(padded.ctypes.data + k * row, row, wide, bits.ctypes.data)
     largest = bits.view(np.float32)
     for n in range(wide):
-        up[n], factor[n] = scales(largest[n])
+        up[n], factor[n] = _scales(largest[n])
     total, sums = np.zeros(wide, np.int32), np.zeros(wide, np.float64)
     for k in range(0, deep, GROUP):
         to_digits(
-            padded.ctypes.data + k * row, row, wide // LANES, 0, up.ctypes.data, total.ctypes.data,
+            padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, total.ctypes.data,
             digits.ctypes.data + k // GROUP * DIGITS * 64, digits.strides[0],
         )  # fmt: skip
         if k % ADDED == ADDED - GROUP or k == deep - GROUP:
@@ -90,7 +90,7 @@ def _tile_of(squares: Any) -> tuple[int, int, int]:
 
 
 @jit
-def room_for_digits(deep: int, wide: int) -> Any:
+def _room_for_digits(deep: int, wide: int) -> Any:
     """For each sixteen columns, the digits of so many rows."""
     blocks, size = up_to(wide, LANES) // LANES, deep // GROUP * DIGITS * 64
     return new_lines(blocks * size).reshape(blocks, size)
@@ -109,7 +109,7 @@ def rows_times(
     tall, step, deep = _tile_of(squares)
     wide = min(N, _WIDE)
     deep = min(K, deep, _PIECE // wide // step * step)
-    digits = room_for_digits(up_to(deep, step), wide)
+    digits = _room_for_digits(up_to(deep, step), wide)
     by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
     A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, up_to(deep, 64))  # what is behind K meets zeros
     sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
@@ -124,7 +124,14 @@ def rows_times(
             for top in range(0, B, _HIGH):
                 _copy_rows(X, rows, start + k, depth, top, A)
                 for block in range(up_to(width, LANES) // LANES):
-                    for first in range(top, min(top + _HIGH, B), tall):
+                    stop, done = min(top + _HIGH, B), 0
+                    if squares is not None and LANES * (block + 1) <= width:
+                        done = _whole_tiles(
+                            A.ctypes.data, A.strides[0], tall * A.strides[0], groups, digits, block, 0,
+                            by_column, k == 0, out, top, n + LANES * block, (stop - top) // tall, tall, 0,
+                            sums,
+                        )  # fmt: skip
+                    for first in range(top + done, stop, tall):
                         _tile(
                             squares, A, (first - top) * A.strides[0], A.strides[0], GROUP, groups, digits,
                             block, by_column, k == 0, out, n, first, min(tall, B - first), sums,
@@ -169,7 +176,9 @@ def _tile(
         tile_of_digits(a, a_row, a_group, b, groups, by, plus, before, before_row, to, stride)
     else:
         n_squares, room = groups * GROUP // amx.DEPTH, sums.ctypes.data
-        squares_of_digits(a, a_row, b, n_squares, room, by, plus, before, before_row, to, stride)
+        squares_of_bytes(
+            a, a_row, 0, b, 0, n_squares, 1, room, by, plus, 0, before, before_row, 0, to, stride, 0
+        )  # fmt: skip
     if not whole:
         for r in range(tall):
             for j in range(wide):
@@ -177,7 +186,30 @@ def _tile(
 
 
 @jit
-def scales(largest: Any) -> tuple[Any, Any]:
+def _whole_tiles(
+    a: int, a_row: int, a_step: int, groups: int, digits: Array, block: int, block_step: int,
+    by_column: Array, fresh: bool, out: Array, top: int, left: int, n: int, down: int, across: int,
+    sums: Array,
+) -> Any:  # fmt: skip
+    """n tiles of out in squares, from row `top` and column `left` on, each so much further down or across.
+
+    Returns how far that is in all.
+    """
+    if n > 0:
+        row, column = out.strides[0], by_column.strides[0]
+        step = down * row + 4 * across
+        b, by = digits.ctypes.data + block * digits.strides[0], by_column.ctypes.data + 4 * LANES * block
+        to = out.ctypes.data + top * row + 4 * left
+        before, before_row, before_step = (by + 2 * column, 0, 0) if fresh else (to, row, step)
+        squares_of_bytes(
+            a, a_row, a_step, b, block_step * digits.strides[0], groups * GROUP // amx.DEPTH, n,
+            sums.ctypes.data, by, by + column, 4 * across, before, before_row, before_step, to, row, step,
+        )  # fmt: skip
+    return n * (down + across)
+
+
+@jit
+def _scales(largest: Any) -> tuple[Any, Any]:
     """What makes numbers up to the largest whole ones of 24 bits, and what these have to be multiplied by.
 
     NaN and infinity have no digits: the factor becomes NaN, and so will all that comes of it.
@@ -197,7 +229,7 @@ def columns_times(
     tall, step, deep = _tile_of(squares)
     deep = min(deep, up_to(B, step))
     wide = min(N, _PIECE // deep // LANES * LANES)
-    digits = room_for_digits(deep, wide)
+    digits = _room_for_digits(deep, wide)
     by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
     edge, where = np.empty((deep, STRIP), np.uint8), np.empty(deep, np.int64)
     A = new_lines(deep * STRIP)  # a strip, turned
@@ -220,8 +252,14 @@ def columns_times(
                     else:
                         turn(where.ctypes.data + 8 * b, A.ctypes.data + b, a_row)
                 stop = min(strip + STRIP, K)
-                for first in range(strip, stop, tall):
-                    for block in range(up_to(width, LANES) // LANES):  # whole rows, one after the other
+                for first in range(strip, stop, tall):  # whole rows, one after the other
+                    done = 0
+                    if squares is not None and first + tall <= stop:
+                        done = _whole_tiles(
+                            A.ctypes.data + (first - strip) * a_row, a_row, 0, depth // GROUP, digits, 0, 1,
+                            by_column, top == 0, out, first, n, width // LANES, 0, LANES, sums,
+                        )  # fmt: skip
+                    for block in range(done // LANES, up_to(width, LANES) // LANES):
                         _tile(
                             squares, A, (first - strip) * a_row, a_row, a_group, depth // GROUP, digits,
                             block, by_column, top == 0, out, n, first, min(tall, stop - first),

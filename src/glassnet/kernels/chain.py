@@ -106,6 +106,7 @@ def backward_through(table: Array, X: Array, dA: Array) -> None:
                     across[j, i] = W[i, j]
             w = np.int64(across.ctypes.data)
             _product(X[0, 0], size, da, units * size, size, rows, units, w, inputs, layer[_DX])
+            across[0, 0] = 0  # an address alone would not keep it alive
             da = layer[_DX]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels import reference, team
-from glassnet.kernels.both_by_digits import gains_by_digits, product_by_digits
+from glassnet.kernels.by_parts import gains_by_parts, product_by_parts
 from glassnet.kernels.gemm import gemm_plain, suits
 from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import stretch_of_row
@@ -100,8 +100,8 @@ def product(A: Array | StoredRows | StoredColumns, B: Array, out: Array) -> None
             np.matmul(A, B, out=out)
         return
     members = team.current()
-    if members is not None and members.multiplies and gains_by_digits(A, B, out):
-        product_by_digits(A, B, out, members)
+    if members is not None and members.multiplies and gains_by_parts(A, B, out):
+        product_by_parts(A, B, out, members)
     elif members is None or not members.multiplies or not suits(A, B, out, members.size):
         np.matmul(A, B, out=out)
     elif M >= K or members.size == 1:  # each member has its rows of A, and of the result

@@ -18,7 +18,6 @@ from glassnet.kernels.lanes import (
     LANES,
     WORDS,
     Lanes,
-    bytes_of_words,
     called,
     load,
     load_bytes,
@@ -29,9 +28,8 @@ from glassnet.kernels.lanes import (
 from glassnet.kernels.tile import FEATURES
 
 __all__ = [
-    "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "evened_to_digits", "larger_magnitudes",
-    "larger_multiples", "largest_product", "row_to_digits", "tile_of_digits", "to_digits", "turn",
-    "turn_four", "value_of",
+    "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits",
+    "to_digits", "turn", "turn_four", "value_of",
 ]  # fmt: skip
 
 _settings: Any = config  # Numba may be told to compile for less than this processor
@@ -109,123 +107,36 @@ def larger_magnitudes(_context: Any, first: Any, row: Any, n: Any, largest: Any)
     return types.void(*[types.intp] * 4), generate
 
 
-def _make_to_digits(rows_differ: bool) -> Any:
-    """What writes the digits of four rows, as `to_digits` and `evened_to_digits` say."""
-
-    @intrinsic
-    def to_digits(
-        _context: Any, source: Any, row: Any, n_blocks: Any, by_row: Any, factor: Any, total: Any, out: Any,
-        out_block: Any,
-    ) -> Any:  # fmt: skip
-        def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-            source, row, n_blocks, by_row, factor, total, out, out_block = args
-            of_row = [
-                load(builder, FLOATS.element, builder.add(by_row, row.type(4 * i))).value
-                if rows_differ
-                else 1
-                for i in range(GROUP)
-            ]
-            with cgutils.for_range(builder, n_blocks) as loop:
-                here = builder.mul(loop.index, row.type(4 * LANES))
-                by = load(builder, FLOATS, builder.add(factor, here))
-                first = builder.add(source, here)
-                four, sums = [], builder.add(total, here)
-                so_far = load(builder, WORDS, sums)
-                for i in range(GROUP):
-                    at = builder.add(first, builder.mul(row, row.type(i)))
-                    found = load(builder, FLOATS, at)
-                    if rows_differ:
-                        found = found.times_plus(of_row[i], 0.0)
-                    whole = found.times_plus(by, 0.0).rounded()
-                    so_far += whole
-                    four.append(_in_digits(whole))
-                so_far.store(sums)
-                to = builder.add(out, builder.mul(loop.index, out_block))
-                for d, digit in enumerate(_bytes_together(*four)):
-                    digit.store(builder.add(to, row.type(64 * d)))
-            return context.get_dummy_value()
-
-        return types.void(*[types.intp] * 8), generate
-
-    return to_digits
-
-
-#: Four rows of 16 n floats, `row` bytes apart, times `factor` (16 n), as digits: each sixteen columns' take
-#: 3 x 16 x 4 bytes, `out_block` bytes apart. The whole numbers are added to `total` (16 n), which has room
-#: for ADDED rows of them. The other one also multiplies each of the rows by its number at `by_row` (4).
-to_digits, evened_to_digits = _make_to_digits(False), _make_to_digits(True)
-
-
 @intrinsic
-def larger_multiples(_context: Any, source: Any, factor: Any, n: Any, largest: Any) -> Any:
-    """largest (n) = the larger of itself and the magnitudes of n floats times that at `factor`, in bits."""
-
-    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        source, factor, n, largest = args
-        by = load(builder, FLOATS.element, factor).value
-        with steps(builder, n) as k:
-            here = builder.mul(k, k.type(4))
-            to = builder.add(largest, here)
-            multiple = load(builder, FLOATS, builder.add(source, here)).times_plus(by, 0.0)
-            (multiple.seen_as(WORDS) & 0x7FFFFFFF).larger(load(builder, WORDS, to)).store(to)
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 4), generate
-
-
-@intrinsic
-def largest_product(_context: Any, source: Any, by_column: Any, n: Any, out: Any) -> Any:
-    """out (16): of n floats times as many others the largest magnitudes, as their bits; n is 16 k."""
-
-    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        source, by_column, n, out = args
-        (largest,) = zeros(builder, WORDS, 1)
-        with steps(builder, n) as first:
-            product = _product_at(builder, source, by_column, builder.mul(first, n.type(4)))
-            found = (product.seen_as(WORDS) & 0x7FFFFFFF).larger(Lanes(builder, builder.load(largest)))
-            builder.store(found.value, largest)
-        Lanes(builder, builder.load(largest)).store(out)
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 4), generate
-
-
-@intrinsic
-def row_to_digits(
-    _context: Any, source: Any, by_column: Any, n: Any, factor: Any, out: Any, out_digit: Any
+def to_digits(
+    _context: Any, source: Any, row: Any, n_blocks: Any, factor: Any, total: Any, out: Any, out_block: Any
 ) -> Any:  # fmt: skip
-    """n floats times as many others and the one at `factor`, as digits; n is 64 k.
+    """Four rows of 16 n floats, `row` bytes apart, times `factor` (16 n), as digits.
 
-    Each 64 give 64 bytes of every digit, `out_digit` bytes apart, and then come the next 64.
+    Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart. The whole numbers are added to
+    `total` (16 n), which has room for ADDED rows of them.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        source, by_column, n, factor, out, out_digit = args
-        kind = source.type
-        by = load(builder, FLOATS.element, factor).value
-        with cgutils.for_range(builder, builder.udiv(n, kind(STRIP))) as loop:
-            first = builder.mul(loop.index, kind(4 * STRIP))
-            words = []
-            for i in range(STRIP // LANES):
-                here = builder.add(first, kind(4 * LANES * i))
-                product = _product_at(builder, source, by_column, here)
-                words.append(_in_digits(product.times_plus(by, 0.0).rounded()))
-            to = builder.add(out, builder.mul(loop.index, builder.mul(out_digit, kind(DIGITS))))
-            for d in range(DIGITS):
-                bytes_of_words(words, d).store(builder.add(to, builder.mul(out_digit, kind(d))))
+        source, row, n_blocks, factor, total, out, out_block = args
+        with cgutils.for_range(builder, n_blocks) as loop:
+            here = builder.mul(loop.index, row.type(4 * LANES))
+            by = load(builder, FLOATS, builder.add(factor, here))
+            first = builder.add(source, here)
+            four, sums = [], builder.add(total, here)
+            so_far = load(builder, WORDS, sums)
+            for i in range(GROUP):
+                at = builder.add(first, builder.mul(row, row.type(i)))
+                whole = load(builder, FLOATS, at).times_plus(by, 0.0).rounded()
+                so_far += whole
+                four.append((whole + 0x808080) ^ 0x808080)  # the bytes of this are digits from -128 to 127
+            so_far.store(sums)
+            to = builder.add(out, builder.mul(loop.index, out_block))
+            for d, digit in enumerate(_bytes_together(*four)):
+                digit.store(builder.add(to, row.type(64 * d)))
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 6), generate
-
-
-def _product_at(builder: Any, source: Any, by_column: Any, here: Any) -> Lanes:
-    a, b = (load(builder, FLOATS, builder.add(start, here)) for start in (source, by_column))
-    return a.times_plus(b, 0.0)
-
-
-def _in_digits(whole: Lanes) -> Lanes:
-    """Numbers of 24 bits as words whose three lower bytes are digits from -128 to 127."""
-    return (whole + 0x808080) ^ 0x808080
+    return types.void(*[types.intp] * 7), generate
 
 
 def _bytes_together(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, Lanes]:

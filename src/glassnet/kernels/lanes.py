@@ -20,7 +20,6 @@ __all__ = [
     "LANES",
     "WORDS",
     "Lanes",
-    "bytes_of_words",
     "called",
     "load",
     "load_bytes",
@@ -71,6 +70,10 @@ class Lanes:
     def plus(self, term: Any) -> Lanes:
         """self + term of floats."""
         return Lanes(self.builder, self.builder.fadd(self.value, self.each(term)))
+
+    def minus(self, term: Lanes) -> Lanes:
+        """self - term of floats."""
+        return Lanes(self.builder, self.builder.fsub(self.value, term.value))
 
     def rounded(self) -> Lanes:
         """Floats to the nearest whole numbers."""
@@ -128,6 +131,12 @@ class Lanes:
 
         return half(0), half(LANES // 2)
 
+    def upper_halves(self, other: Lanes) -> Lanes:
+        """Of the words of these and of those, side by side."""
+        a, b = (words.seen_as(HALVES).value for words in (self, other))
+        order = ir.Constant(ir.VectorType(_I32, 2 * LANES), [2 * i + 1 for i in range(2 * LANES)])
+        return Lanes(self.builder, self.builder.shuffle_vector(a, b, order))
+
     def seen_as(self, kind: Any) -> Lanes:
         return Lanes(self.builder, self.builder.bitcast(self.value, kind))
 
@@ -155,16 +164,6 @@ def load(builder: Any, kind: Any, address: Any) -> Lanes:
 def side_by_side(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> Lanes:
     """Numbers from 0 to 255 as the four bytes of a word, the first one lowest."""
     return (a | b << 8) | (c << 16 | d << 24)
-
-
-def bytes_of_words(words: list[Lanes], i: int) -> Lanes:
-    """Byte i of each word of four times sixteen, side by side."""
-    builder, all_bytes = words[0].builder, ir.VectorType(_I8, 4 * LANES)
-    a, b, c, d = (word.seen_as(all_bytes).value for word in words)
-    both = ir.Constant(ir.VectorType(_I32, 2 * LANES), [4 * j + i for j in range(2 * LANES)])
-    halves = (builder.shuffle_vector(first, second, both) for first, second in ((a, b), (c, d)))
-    order = ir.Constant(ir.VectorType(_I32, 4 * LANES), list(range(4 * LANES)))
-    return Lanes(builder, builder.shuffle_vector(*halves, order))
 
 
 def load_bytes(builder: Any, address: Any) -> Lanes:

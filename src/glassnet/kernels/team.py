@@ -157,11 +157,12 @@ def stretched(kernel: Callable[..., None]) -> Callable[..., None]:
 def cut(n: int, parts: int) -> tuple[tuple[int, int], ...]:
     """Start and stop of n things cut into parts, at multiples of 16: no two members write one cache line.
 
-    Nobody gets nothing: of few things, fewer parts are made.
+    Nobody gets nothing, nor one thing of several (a single row may be of another type than rows are): of few
+    things, fewer parts are made.
     """
     parts = min(parts, max(1, n // 16))
-    cuts = [-(-n * i // (16 * parts)) * 16 for i in range(parts)] + [n]
-    return tuple(itertools.pairwise(cuts))
+    cuts = {min(-(-n * i // (16 * parts)), max(0, n - 2) // 16) * 16 for i in range(parts)}
+    return tuple(itertools.pairwise([*sorted(cuts), n]))
 
 
 class Team:

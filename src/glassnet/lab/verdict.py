@@ -16,8 +16,8 @@ def power_words(n: int, comparisons: int = 1) -> str:
     """What n seeds cannot show; empty if they are enough.
 
     >>> print(power_words(5))
-    With 5 seeds nothing can be claimed: the smallest p that their 2^5 patterns of signs can give
-    is 0.05625, not below 0.05. At least 6 seeds are needed.
+    With 5 seeds nothing can be claimed: the smallest p of the paired test is 0.9 * 2/2^5 = 0.05625,
+    not below 0.05. At least 6 seeds are needed.
     """
     least = LEAST_SEEDS
     while smallest_p(least) * comparisons >= ALPHA:
@@ -28,8 +28,8 @@ def power_words(n: int, comparisons: int = 1) -> str:
     if smallest_p(n) < ALPHA:
         level += f" when {comparisons} comparisons share it"
     return (
-        f"With {n} seeds nothing can be claimed: the smallest p that their 2^{n} patterns of signs can "
-        f"give is {smallest_p(n):.4g}, not below {level}. At least {least} seeds are needed."
+        f"With {n} seeds nothing can be claimed: the smallest p of the paired test is 0.9 * 2/2^{n} = "
+        f"{smallest_p(n):.4g}, not below {level}. At least {least} seeds are needed."
     )
 
 
@@ -52,7 +52,7 @@ def compare_words(pair: Paired, experiment: Experiment, comparisons: int) -> str
     >>> pair = compare_paired(scores, [("relu", "sigmoid")])[0]
     >>> print(compare_words(pair, load_experiment("activations"), 1))
     relu is better than sigmoid: accuracy higher by 0.02 on average over 10 seeds
-    (95 % interval 0.02 to 0.02; p = 0.0018), better in 10 of 10.
+    (95 % interval 0.02 to 0.02; paired test p = 0.0018), better in 10 of 10.
     That is more than the margin of 0.005.
     """
     measure = MEASURES[experiment.metric]
@@ -66,7 +66,7 @@ def compare_words(pair: Paired, experiment: Experiment, comparisons: int) -> str
         direction = "higher" if measure.higher_is_better else "lower"
         said = (
             f"{a} is better than {b}: {measure.words} {direction} by {number(d)} on average over {pair.n} "
-            f"seeds ({interval}; {p_words(pair.p_holm)}{corrected}), better in {wins * pair.n:g} "
+            f"seeds ({interval}; paired test {p_words(pair.p_holm)}{corrected}), better in {wins * pair.n:g} "
             f"of {pair.n}."
         )
         if experiment.margin:
@@ -77,7 +77,7 @@ def compare_words(pair: Paired, experiment: Experiment, comparisons: int) -> str
         return said
     said = (
         f"No difference shown between {pair.a} and {pair.b}: {measure.words} differs by {number(d)} on "
-        f"average over {pair.n} seeds ({interval}; {p_words(pair.p_holm)}{corrected})."
+        f"average over {pair.n} seeds ({interval}; paired test {p_words(pair.p_holm)}{corrected})."
     )
     if experiment.margin and -experiment.margin < low and high < experiment.margin and pair.n >= LEAST_SEEDS:
         said += f" The whole interval lies within the margin of {number(experiment.margin)}."

@@ -10,7 +10,7 @@ environment all of them are called.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.nn.layers import Dense, Layer
 from glassnet.nn.losses import Loss, SoftmaxCrossEntropy
+
+if TYPE_CHECKING:
+    from glassnet.nn.network import Network
 
 __all__ = ["Chain", "chain_of"]
 
@@ -53,17 +56,21 @@ class Chain:
             kernels.forward_through(self.table, X)
         return A
 
-    def gradient(
-        self, X: Any, y: Any, w: Any, scale: float, dZ: Array, layers: Sequence[Layer], loss: Loss
-    ) -> tuple[float, Array] | None:
-        """Loss and outputs (B, O), all the rest as from `forward`, the loss's `gradient` and `backward`.
+    def gradient(self, network: Network, X: Any, y: Any, w: Any, scale: float) -> float | None:
+        """Loss of these rows, and all the rest as the network's `forward`, loss and `backward` leave it.
 
-        None if these have to do it: the loss is another one, or has another form of targets or weights.
+        None if these have to be called: one of them is somebody's own, the loss is another one, or its
+        targets or weights have another form.
         """
-        if not self._knows(loss, y, w, len(X)) or (A := self._take(X, layers)) is None:
+        loss = network.loss
+        if not self._knows(loss, y, w, len(X)) or not _passes_itself(network):
             return None
-        value = kernels.gradient_through(self.table, X, y, w, float(loss.label_smoothing), float(scale), dZ)
-        return float(value), A
+        if (A := self._take(X, network.layers)) is None:
+            return None
+        smoothing = float(loss.label_smoothing)
+        value = kernels.gradient_through(self.table, X, y, w, smoothing, float(scale), network.dZ)
+        network.outputs = A
+        return float(value)
 
     def _knows(self, loss: Loss, y: Any, w: Any, rows: int) -> TypeGuard[SoftmaxCrossEntropy]:
         """Whether this is the plain loss of codes, as it is in `losses.py`."""
@@ -113,6 +120,13 @@ class Chain:
             if type(layer) is not Dense or layer.watch is not None or "forward" in own or "backward" in own:
                 return False
         return layers == self.layers and Dense.forward is _FORWARD and Dense.backward is _BACKWARD
+
+
+def _passes_itself(network: Network) -> bool:
+    """Whether its `forward` and `backward` are those of `network.py`."""
+    own, kind = vars(network), type(network)
+    known = kind.forward.__module__ == kind.backward.__module__ == f"{__package__}.network"
+    return known and "forward" not in own and "backward" not in own
 
 
 def chain_of(layers: Sequence[Layer]) -> Chain | None:

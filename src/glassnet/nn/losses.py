@@ -29,6 +29,7 @@ __all__ = [
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
     "Squared",
+    "for_the_mean",
     "loss",
 ]
 
@@ -72,6 +73,15 @@ class Loss:
 
     def __repr__(self) -> str:
         return call_text(self, self.settings())
+
+
+def for_the_mean(w: Array, rows: int) -> float:
+    """The scale with which `gradient` gives a weighted mean: weights (B,), or (1,) for all rows alike.
+
+    >>> for_the_mean(np.ones(1), 4), for_the_mean(np.array([1.0, 3.0]), 2)
+    (0.25, 0.25)
+    """
+    return 1.0 / (float(w.sum()) if len(w) > 1 else rows * float(w[0]))
 
 
 def _class_weight(weights: Any) -> Array | None:

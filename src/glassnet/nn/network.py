@@ -14,7 +14,7 @@ from glassnet.nn import crew
 from glassnet.nn.chain import Chain, chain_of
 from glassnet.nn.layers import Layer
 from glassnet.nn.layout import family, lay_out, segments, total
-from glassnet.nn.losses import ONE, Loss
+from glassnet.nn.losses import ONE, Loss, for_the_mean
 from glassnet.nn.losses import loss as resolve_loss
 from glassnet.seeds import stream
 
@@ -106,8 +106,7 @@ class Network:
             setattr(layer, p.name, self.state[where].reshape(p.shape))
 
     def initialize(self, seed: int) -> None:
-        """Draw the first weights again: each layer from its own stream of the seed."""
-        # only layers with parameters count: Dropout put between them leaves their first weights alone
+        """Draw the first weights again: each layer that has some from its own stream, whatever is between."""
         trained = [layer for layer in self.every_layer() if layer.parameters() or layer.statistics()]
         rngs = {id(layer): stream(seed, "init", i) for i, layer in enumerate(trained)}
         for layer, p, where in self.slots:
@@ -126,12 +125,11 @@ class Network:
             self.capacity, self.rows, self.chain = rows, 0, None
 
     def _use(self, rows: int) -> None:
-        if rows == self.rows:
-            return
-        self.reserve(rows)
-        for layer in self.layers:
-            layer.use(rows)
-        self.rows, self.dZ, self.chain = rows, self._dZ[:rows], self.chain or chain_of(self.layers)
+        if rows != self.rows:
+            self.reserve(rows)
+            for layer in self.layers:
+                layer.use(rows)
+            self.rows, self.dZ, self.chain = rows, self._dZ[:rows], self.chain or chain_of(self.layers)
 
     def forward(self, X: Array, train: bool = False) -> Array:
         """Outputs (logits) of one batch, (B, n_outputs): valid until the next call."""
@@ -153,17 +151,12 @@ class Network:
         w : (B,) weights or (1,) for all alike
         scale : factor on loss and gradient; None takes 1 / sum of the weights
         """
-        if scale is None:
-            scale = 1.0 / (float(w.sum()) if len(w) > 1 else len(X) * float(w[0]))
+        scale = for_the_mean(w, len(X)) if scale is None else scale
         self._use(len(X))
-        if self.chain is not None and type(self) is Network:  # another class may see to more in `forward`
-            found = self.chain.gradient(X, y, w, scale, self.dZ, self.layers, self.loss)
-            if found is not None:
-                value, self.outputs = found
-                return value
-        Z = self.forward(X, train=True)  # (B, K)
-        value = self.loss.gradient(Z, y, w, scale, self.dZ)
-        self.backward(self.dZ)
+        value = None if self.chain is None else self.chain.gradient(self, X, y, w, scale)
+        if value is None:
+            value = self.loss.gradient(self.forward(X, train=True), y, w, scale, self.dZ)
+            self.backward(self.dZ)
         return value
 
     def chunks(self, rows: slice, times: int = 1) -> Iterator[slice]:

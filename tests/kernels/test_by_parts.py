@@ -1,4 +1,4 @@
-"""Products of floats by digits of both factors are as good as those of floats."""
+"""Products of floats in three parts are as good as those of floats."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from glassnet import kernels
-from glassnet.kernels import both_by_digits, team
-from glassnet.kernels.amx import SQUARES
+from glassnet.kernels import by_parts, team
+from glassnet.kernels.amx import HALVES_TOO
 from glassnet.nn import Dense, Network
 
 Array = np.ndarray[Any, Any]
-pytestmark = pytest.mark.skipif(SQUARES is None, reason="needs a processor with AMX, and Linux")
+pytestmark = pytest.mark.skipif(not HALVES_TOO, reason="needs a processor with AMX, and Linux")
 
 
 @pytest.fixture(params=[1, 2], ids=["alone", "two"])
@@ -30,14 +30,14 @@ def _numbers(*shape: int, seed: int = 0) -> Array:
 
 def _product(A: Array, B: Array, members: team.Team) -> Array:
     out = np.full((len(A), B.shape[1]), np.nan, np.float32)
-    both_by_digits.product_by_digits(A, B, out, members)
+    by_parts.product_by_parts(A, B, out, members)
     return out
 
 
 def _error(found: Array, A: Array, B: Array) -> float:
-    """The largest error, as a share of the largest sum of magnitudes in its row."""
+    """The largest error, as a share of the sum of the magnitudes of what was added up."""
     A, B = A.astype(float), B.astype(float)
-    return float(np.max(np.abs(found - A @ B) / (np.abs(A) @ np.abs(B) + 1e-30).max(axis=1, keepdims=True)))
+    return float(np.max(np.abs(found - A @ B) / (np.abs(A) @ np.abs(B) + 1e-30)))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def _error(found: Array, A: Array, B: Array) -> float:
 )
 def test_any_shape(M: int, K: int, N: int, members: team.Team) -> None:
     A, B = _numbers(M, K), _numbers(K, N, seed=1)
-    assert _error(_product(A, B, members), A, B) < 6e-7
+    assert _error(_product(A, B, members), A, B) < 5e-7
 
 
 def test_it_loses_about_as_much_as_sums_of_floats(members: team.Team) -> None:
@@ -58,26 +58,35 @@ def test_parts_of_larger_arrays(members: team.Team) -> None:
     """Rows with gaps between them, and nothing is written there."""
     A, B = _numbers(50, 200)[:, 3:190], _numbers(187, 90, seed=1)[:, 5:60]
     room = np.full((50, 80), 7, np.float32)
-    both_by_digits.product_by_digits(A, B, room[:, 10:65], members)
-    assert _error(room[:, 10:65], A, B) < 4e-7
+    by_parts.product_by_parts(A, B, room[:, 10:65], members)
+    assert _error(room[:, 10:65], A, B) < 5e-7
     assert (room[:, :10] == 7).all()
     assert (room[:, 65:] == 7).all()
 
 
-def test_units_of_the_inputs_do_not_matter(members: team.Team) -> None:
-    """Each column of A in a unit of its own, which the weights undo."""
-    A, B = _numbers(64, 300), _numbers(300, 500, seed=1)
-    unit = 10.0 ** np.random.default_rng(2).uniform(-15, 15, 300)
-    in_units, undone = (A * unit).astype(np.float32), (B / unit[:, None]).astype(np.float32)
-    assert _error(_product(in_units, undone, members), in_units, undone) < 1e-6
-
-
-def test_small_rows_and_columns_are_as_good_as_large_ones(members: team.Team) -> None:
-    A, B = _numbers(64, 300), _numbers(300, 500, seed=1)
-    rows, columns = (10.0 ** np.random.default_rng(n).uniform(-12, 12, n) for n in (64, 500))
-    A, B = (A * rows[:, None]).astype(np.float32), (B * columns).astype(np.float32)
-    true, found = A.astype(float) @ B, _product(A, B, members)
-    assert np.max(np.abs(found - true) / (np.abs(A).astype(float) @ np.abs(B))) < 1e-6
+@pytest.mark.parametrize("kind", ["units", "columns", "identity", "blocks", "outlier", "lognormal"])
+def test_large_numbers_do_not_hide_small_ones(kind: str, members: team.Team) -> None:
+    """As with floats, only what is added to a sum can disturb it."""
+    rng = np.random.default_rng(2)
+    A, B = rng.standard_normal((64, 300)), rng.standard_normal((300, 96))
+    if kind == "units":
+        unit = 10.0 ** rng.uniform(-12, 12, 300)
+        A, B = A * unit, B / unit[:, None]
+    elif kind == "columns":
+        A, B = A * 10.0 ** rng.uniform(-12, 12, (64, 1)), B * 10.0 ** rng.uniform(-12, 12, 96)
+    elif kind == "identity":
+        A[:, 0] *= 1e6
+        B = np.eye(300, 96)
+    elif kind == "blocks":
+        A[:, :150] *= 1e6
+        B[:150, 48:] = 0
+    elif kind == "outlier":
+        A[7, 100] = 1e9
+        B[100, ::2] = 0
+    else:
+        A = np.exp(3 * A)
+    single, other = A.astype(np.float32), B.astype(np.float32)
+    assert _error(_product(single, other, members), single, other) < 5e-7
 
 
 def test_zeros_and_the_smallest_numbers(members: team.Team) -> None:
@@ -85,7 +94,7 @@ def test_zeros_and_the_smallest_numbers(members: team.Team) -> None:
     A[3], A[:, 7], B[9], B[:, 11] = 0, 0, 0, 0
     B[20] = 1e-42  # below the smallest normal number
     found = _product(A, B, members)
-    assert _error(found, A, B) < 4e-7
+    assert _error(found, A, B) < 5e-7
     assert (found[3] == 0).all()
     assert (found[:, 11] == 0).all()
 
@@ -101,11 +110,11 @@ def test_what_is_not_finite_stays_in_its_row_or_column(strange: float, members: 
     found = _product(A, B, members)
     assert not np.isfinite(found[:, 13]).any()
     others = np.delete(found, 13, axis=1)
-    assert _error(others, A, np.delete(B, 13, axis=1)) < 4e-7
+    assert _error(others, A, np.delete(B, 13, axis=1)) < 5e-7
 
 
 def test_rows_do_not_depend_on_their_neighbours() -> None:
-    """Of the same number of rows and columns, the same bits: each row has whole numbers of its own."""
+    """Each has the same bits, whoever stands beside it."""
     alone = team.Team(1)
     A, B = _numbers(64, 500), _numbers(500, 48, seed=1)
     usual = _product(A, B, alone)
@@ -116,19 +125,19 @@ def test_rows_do_not_depend_on_their_neighbours() -> None:
 
 def test_predictions_of_many_rows_go_this_way(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
-    real = both_by_digits.product_by_digits
+    real = by_parts.product_by_parts
 
     def counted(A: Array, B: Array, out: Array, members: team.Team) -> None:
         seen.append((*A.shape, B.shape[1]))
         real(A, B, out, members)
 
-    monkeypatch.setattr("glassnet.kernels.compiled.product_by_digits", counted)
+    monkeypatch.setattr("glassnet.kernels.compiled.product_by_parts", counted)
     network = Network([Dense(512, "relu"), Dense(10)], 1024, seed=0)
     X = np.random.default_rng(0).random((2100, 1024), np.float32)
     found = network.predict(X)
     assert sum(rows for rows, *_ in seen) == 2048  # the last 52 are too few
     assert {tuple(rest) for _, *rest in seen} == {(1024, 512)}  # not the narrow last layer
-    monkeypatch.setattr("glassnet.kernels.compiled.gains_by_digits", lambda *_: False)
+    monkeypatch.setattr("glassnet.kernels.compiled.gains_by_parts", lambda *_: False)
     np.testing.assert_allclose(found, network.predict(X), atol=2e-6)
 
 
@@ -136,7 +145,7 @@ def test_predictions_of_many_rows_go_this_way(monkeypatch: pytest.MonkeyPatch) -
 def test_other_products_do_not(change: str) -> None:
     A, B = _numbers(1024, 1024), _numbers(1024, 512)
     out = np.zeros((1024, 512), np.float32)
-    assert both_by_digits.gains_by_digits(A, B, out)
+    assert by_parts.gains_by_parts(A, B, out)
     if change == "float64":
         A, B, out = A.astype(float), B.astype(float), out.astype(float)
     elif change == "narrow":
@@ -149,4 +158,4 @@ def test_other_products_do_not(change: str) -> None:
         kernels.product(A, B, out)  # no team: the BLAS has threads of its own
         np.testing.assert_array_equal(out, A @ B)
         return
-    assert not both_by_digits.gains_by_digits(A, B, out)
+    assert not by_parts.gains_by_parts(A, B, out)
