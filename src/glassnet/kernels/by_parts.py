@@ -1,8 +1,9 @@
 """Products of many rows of floats where a processor multiplies squares of floats of 16 bits (Intel AMX).
 
 Each float is the sum of three such floats (`parts.py`), and six products of them are one of float32 to 2^-24
-of itself; their sums are float32. So it loses less than products of floats, and is up to twice as fast (the idea: Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 artificial intelligence
-datatype for higher-precision computations").
+of itself; their sums are float32. So it loses less than products of floats, and takes down to half the time
+(the idea: Henry, Tang & Heinecke 2019, "Leveraging the bfloat16 artificial intelligence datatype for
+higher-precision computations").
 """
 
 from __future__ import annotations
