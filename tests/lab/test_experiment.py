@@ -79,7 +79,7 @@ def test_too_few_seeds_say_what_cannot_be_shown(plan_text, runs) -> None:
     outcome = run_experiment(
         parse_experiment(text + '[vary]\n"training.lr" = [1e-6, 0.05]\n'), runs=runs, jobs=1
     )
-    assert "2/2^3 = 0.25" in outcome.verdicts[0]
+    assert "2/2^3 = 0.225" in outcome.verdicts[0]
     assert not any("is better" in said for said in outcome.verdicts)
 
 
