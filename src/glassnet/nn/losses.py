@@ -19,19 +19,9 @@ from glassnet.nn.links import sigmoid, softmax
 from glassnet.nn.registry import call_text, entry, refuse_settings
 
 __all__ = [
-    "LOSSES",
-    "Absolute",
-    "Custom",
-    "Huber",
-    "Loss",
-    "Poisson",
-    "Quantile",
-    "SigmoidCrossEntropy",
-    "SoftmaxCrossEntropy",
-    "Squared",
-    "for_the_mean",
-    "loss",
-]
+    "LOSSES", "Absolute", "Custom", "Huber", "Loss", "Poisson", "Quantile", "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy", "Squared", "for_the_mean", "loss",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 ONE = np.ones(1)
