@@ -48,13 +48,17 @@ def _went_through(network: Network, X: Array) -> bool:
     return network.chain is not None and network.chain.X is X
 
 
+def _activations(network: Network) -> dict[str, Array]:
+    return {f"A{i}": layer.A.copy() for i, layer in enumerate(network.layers)}  # type: ignore[attr-defined]
+
+
 def _passes(network: Network, X: Array) -> dict[str, Array]:
     """All that a forward and a backward pass leave behind."""
     network.grad[:] = np.nan
     outputs = network.forward(X, train=True).copy()
     dZ = np.random.default_rng(5).normal(size=outputs.shape).astype(network.dtype)
     network.backward(dZ)
-    hidden = {f"A{i}": layer.A.copy() for i, layer in enumerate(network.layers)}  # type: ignore[attr-defined]
+    hidden = _activations(network)
     hidden |= {f"dX{i}": layer.dX.copy() for i, layer in enumerate(network.layers) if layer.needs_dX}  # type: ignore[attr-defined]
     return {"outputs": outputs, "dZ": dZ, "grad": network.grad.copy()} | hidden
 
@@ -83,7 +87,7 @@ def _losses(network: Network, *given: Any) -> dict[str, Array]:
     """All that a loss and its gradient leave behind."""
     network.grad[:] = np.nan
     value = network.gradient(*given)
-    hidden = {f"A{i}": layer.A.copy() for i, layer in enumerate(network.layers)}  # type: ignore[attr-defined]
+    hidden = _activations(network)
     return {"loss": np.array(value), "grad": network.grad.copy(), "dZ": network.dZ.copy()} | hidden
 
 

@@ -146,7 +146,7 @@ def squares_of_parts(
         a, b, b_step, n, n_tiles, sums, out, out_row = args
         kind = a.type
         on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbf16ps")
-        lefts, rights = range(DIGITS, 2 * DIGITS), (2 * DIGITS, 2 * DIGITS + 1)
+        lefts, rights = range(PARTS, 2 * PARTS), (2 * PARTS, 2 * PARTS + 1)
 
         def products(tile: Any, i: Any) -> None:
             first = builder.mul(i, kind(PARTS * 16 * DEPTH))
@@ -177,7 +177,8 @@ def _tile_after_tile(
 ) -> None:  # fmt: skip
     """products(tile, i) for i < n add to the first registers; finish(tile, row, sums) makes floats of these.
 
-    That goes on while the next tile's squares are multiplied: the processor can do both at once.
+    That goes on while the next tile's squares are multiplied: the processor can do both at once. There are as
+    many sums for floats in PARTS as for DIGITS: one for each order of magnitude.
     """
     kind = sums.type
 

@@ -126,10 +126,13 @@ def rows_times(
                 for block in range(up_to(width, LANES) // LANES):
                     stop, done = min(top + _HIGH, B), 0
                     if squares is not None and LANES * (block + 1) <= width:
-                        done = _whole_tiles(
-                            A.ctypes.data, A.strides[0], tall * A.strides[0], groups, digits, block, 0,
-                            by_column, k == 0, out, top, n + LANES * block, (stop - top) // tall, tall, 0,
-                            sums,
+                        n_tiles = (stop - top) // tall
+                        done = n_tiles * tall
+                        _in_squares(
+                            n_tiles, A.ctypes.data, A.strides[0], tall * A.strides[0], groups, digits, block,
+                            0, by_column, k == 0,
+                            out.ctypes.data + top * out.strides[0] + 4 * (n + LANES * block),
+                            out.strides[0], tall * out.strides[0], sums,
                         )  # fmt: skip
                     for first in range(top + done, stop, tall):
                         _tile(
@@ -168,17 +171,14 @@ def _tile(
         for r in range(tall):
             for j in range(wide):
                 corner[r, j] = out[first + r, n + j]
-    a, b = A.ctypes.data + start, digits.ctypes.data + block * digits.strides[0]
-    by = by_column.ctypes.data + 4 * LANES * block
-    plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
-    before, before_row = (nothing, 0) if fresh else (to, stride)
+    a = A.ctypes.data + start
     if squares is None:
+        b, by = digits.ctypes.data + block * digits.strides[0], by_column.ctypes.data + 4 * LANES * block
+        plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
+        before, before_row = (nothing, 0) if fresh else (to, stride)
         tile_of_digits(a, a_row, a_group, b, groups, by, plus, before, before_row, to, stride)
     else:
-        n_squares, room = groups * GROUP // amx.DEPTH, sums.ctypes.data
-        squares_of_bytes(
-            a, a_row, 0, b, 0, n_squares, 1, room, by, plus, 0, before, before_row, 0, to, stride, 0
-        )  # fmt: skip
+        _in_squares(1, a, a_row, 0, groups, digits, block, 0, by_column, fresh, to, stride, 0, sums)
     if not whole:
         for r in range(tall):
             for j in range(wide):
@@ -186,26 +186,23 @@ def _tile(
 
 
 @jit
-def _whole_tiles(
-    a: int, a_row: int, a_step: int, groups: int, digits: Array, block: int, block_step: int,
-    by_column: Array, fresh: bool, out: Array, top: int, left: int, n: int, down: int, across: int,
-    sums: Array,
-) -> Any:  # fmt: skip
-    """n tiles of out in squares, from row `top` and column `left` on, each so much further down or across.
+def _in_squares(
+    n: int, a: int, a_row: int, a_step: int, groups: int, digits: Array, block: int, across: int,
+    by_column: Array, fresh: bool, to: int, row: int, step: int, sums: Array,
+) -> None:  # fmt: skip
+    """n whole tiles of out, the first one at `to`, each `step` bytes further on: by squares.
 
-    Returns how far that is in all.
+    Their bytes begin at a, each a_step further on. They belong to one block of columns, or each to the next
+    (`across` is 1).
     """
     if n > 0:
-        row, column = out.strides[0], by_column.strides[0]
-        step = down * row + 4 * across
         b, by = digits.ctypes.data + block * digits.strides[0], by_column.ctypes.data + 4 * LANES * block
-        to = out.ctypes.data + top * row + 4 * left
-        before, before_row, before_step = (by + 2 * column, 0, 0) if fresh else (to, row, step)
+        plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
+        before, before_row, before_step = (nothing, 0, 0) if fresh else (to, row, step)
         squares_of_bytes(
-            a, a_row, a_step, b, block_step * digits.strides[0], groups * GROUP // amx.DEPTH, n,
-            sums.ctypes.data, by, by + column, 4 * across, before, before_row, before_step, to, row, step,
+            a, a_row, a_step, b, across * digits.strides[0], groups * GROUP // amx.DEPTH, n,
+            sums.ctypes.data, by, plus, across * 4 * LANES, before, before_row, before_step, to, row, step,
         )  # fmt: skip
-    return n * (down + across)
 
 
 @jit
@@ -255,11 +252,13 @@ def columns_times(
                 for first in range(strip, stop, tall):  # whole rows, one after the other
                     done = 0
                     if squares is not None and first + tall <= stop:
-                        done = _whole_tiles(
-                            A.ctypes.data + (first - strip) * a_row, a_row, 0, depth // GROUP, digits, 0, 1,
-                            by_column, top == 0, out, first, n, width // LANES, 0, LANES, sums,
+                        done = width // LANES
+                        _in_squares(
+                            done, A.ctypes.data + (first - strip) * a_row, a_row, 0, depth // GROUP, digits,
+                            0, 1, by_column, top == 0, out.ctypes.data + first * out.strides[0] + 4 * n,
+                            out.strides[0], 4 * LANES, sums,
                         )  # fmt: skip
-                    for block in range(done // LANES, up_to(width, LANES) // LANES):
+                    for block in range(done, up_to(width, LANES) // LANES):
                         _tile(
                             squares, A, (first - strip) * a_row, a_row, a_group, depth // GROUP, digits,
                             block, by_column, top == 0, out, n, first, min(tall, stop - first),

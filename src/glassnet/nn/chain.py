@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Chain", "chain_of"]
 
 Array = npt.NDArray[Any]
+_NETWORK = f"{__package__}.network"
 _FORWARD, _BACKWARD, _LOSS = Dense.forward, Dense.backward, SoftmaxCrossEntropy.gradient
 
 
@@ -125,7 +126,7 @@ class Chain:
 def _passes_itself(network: Network) -> bool:
     """Whether its `forward` and `backward` are those of `network.py`."""
     own, kind = vars(network), type(network)
-    known = kind.forward.__module__ == kind.backward.__module__ == f"{__package__}.network"
+    known = kind.forward.__module__ == kind.backward.__module__ == _NETWORK
     return known and "forward" not in own and "backward" not in own
 
 
