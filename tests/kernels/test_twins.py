@@ -67,6 +67,13 @@ def _softmax_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator
                 yield t(Z), shares, t(w), smoothing, 0.3, t(np.full((B, C), np.nan))
 
 
+def _link_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Arguments]:
+    for Z in (rng.normal(size=(B, C)), 50 * rng.normal(size=(B, C)), np.full((B, C), 1e4)):
+        yield t(Z), t(np.full((B, C), np.nan))
+    Z[0, 0] = np.nan
+    yield t(Z), t(np.full((B, C), np.nan))
+
+
 def _hits_cases(rng: np.random.Generator, B: int, C: int, t: Any) -> Iterator[Arguments]:
     y = rng.integers(C, size=B)
     for Z in (rng.normal(size=(B, C)), rng.integers(2, size=(B, C)), np.zeros((B, C))):  # also equals
@@ -153,6 +160,7 @@ CASES: dict[str, Callable[..., Iterator[Arguments]]] = {
     "product": _product_cases,
     "hits": _hits_cases,
     "mixed_codes": _mixed_cases,
+    "softmax": _link_cases,
     "softmax_cross_entropy": _softmax_cases,
     "sigmoid_cross_entropy": _sigmoid_cases,
     "dropout": _dropout_cases,

@@ -95,7 +95,9 @@ def build_network(
             layers.append(Dropout(rate))
     last = activations[-1] if activations else _activation(estimator.activation)
     layers.append(_dense(n_outputs, activation("identity"), last, estimator.initializer))
-    return Network(layers, n_features, loss, dtype=dtype, seed=seed)
+    return Network(
+        layers, n_features, loss, dtype=dtype, seed=seed, matmul_precision=estimator.matmul_precision
+    )
 
 
 def dense_layers(network: Network) -> Sequence[Dense]:

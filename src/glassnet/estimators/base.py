@@ -99,6 +99,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         "callbacks": [list, tuple, None],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
         "ema": [Interval(Real, 0, 1, closed="neither"), None],
+        "matmul_precision": [StrOptions(set(MATMUL_PRECISIONS))],
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "progress": ["boolean", Progress, None],
@@ -234,17 +235,22 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             del self._in_fit
         return exhausted, held
 
+    def _precision(self, rows: Rows) -> npt.DTypeLike:
+        """What the network computes in: as precisely as the data are given, or as it is told."""
+        if self.matmul_precision == "bfloat16":
+            return np.float32
+        return rows.X.dtype if rows.X.dtype.kind == "f" else np.float64
+
     def _ready_network(self, rows: Rows, rng: np.random.RandomState, seed: int, first: bool) -> Network:
         """A new network, or the one there is with the weights that `coefs_` and `intercepts_` hold."""
         loss = self._loss(rows)
         n_features = int(rows.X.shape[1])
         wanted = (
             n_features, self.n_outputs_, widths(self.hidden_layer_sizes), repr(self.activation),
-            repr(self.dropout), self.normalization,
+            repr(self.dropout), self.normalization, self.matmul_precision,
         )  # fmt: skip
         if first or getattr(self, "_structure", None) != wanted:
-            dtype = rows.X.dtype if rows.X.dtype.kind == "f" else np.dtype(np.float64)
-            network = build_network(self, n_features, self.n_outputs_, loss, dtype, seed)
+            network = build_network(self, n_features, self.n_outputs_, loss, self._precision(rows), seed)
             draw_first_weights(network, rng)
             self._lock, self._structure, self.network_ = threading.RLock(), wanted, network
             if first:

@@ -91,6 +91,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     threshold : for two classes, the probability from which on the second is predicted: a number, or "f1" for
         the best F1 on the validation rows
     temperature_scaling : bool, calibrate the probabilities on the validation rows (Guo et al. 2017)
+    matmul_precision : "full", or "bfloat16" to let factors of large products be rounded to 8 bits of precision
+        where the processor multiplies these faster (Intel AMX); the network then computes in float32
     n_ensemble : number of networks whose mean probability is the prediction
     n_jobs : how many of them are trained at a time
     progress : True for a bar on stderr, or a Progress
@@ -171,6 +173,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         ema: float | None = None,
         threshold: float | str | None = None,
         temperature_scaling: bool = False,
+        matmul_precision: str = "full",
         n_ensemble: int = 1,
         n_jobs: int | None = None,
         progress: bool | Progress | None = None,

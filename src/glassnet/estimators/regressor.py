@@ -76,6 +76,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
     time_limit : seconds after which training (of each network) ends, at the end of an epoch
     ema : float in (0, 1), decay of an average of the weights that takes their place
+    matmul_precision : "full", or "bfloat16" to let factors of large products be rounded to 8 bits of precision
+        where the processor multiplies these faster (Intel AMX); the network then computes in float32
     n_ensemble : number of networks whose mean is the prediction
     n_jobs : how many of them are trained at a time
     progress : True for a bar on stderr, or a Progress
@@ -150,6 +152,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
         callbacks: Sequence[Callback | Callable[[Run], Any]] | None = None,
         time_limit: float | None = None,
         ema: float | None = None,
+        matmul_precision: str = "full",
         n_ensemble: int = 1,
         n_jobs: int | None = None,
         progress: bool | Progress | None = None,

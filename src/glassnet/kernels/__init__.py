@@ -29,6 +29,7 @@ if _form == "reference":
         """The same."""
 
     FORM = "as floats"
+    ROUNDS = False
 
     def may_stay_bytes(X: Any, n_rows: int, units: int, scale: Any, shift: Any) -> bool:
         """Never: the definition multiplies floats."""
@@ -38,6 +39,7 @@ if _form == "reference":
         """None: the definition goes layer by layer."""
         return range(0)
 else:
+    from glassnet.kernels.amx import HALVES_TOO as ROUNDS
     from glassnet.kernels.chain import backward_through as backward_through
     from glassnet.kernels.chain import forward_through as forward_through
     from glassnet.kernels.chain import gradient_through as gradient_through
@@ -72,5 +74,6 @@ __all__ = [  # noqa: F405
     "rmsprop",
     "sgd",
     "sigmoid_cross_entropy",
+    "softmax",
     "softmax_cross_entropy",
 ]

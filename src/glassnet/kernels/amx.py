@@ -26,8 +26,8 @@ from glassnet.kernels.parts import PARTS
 from glassnet.kernels.tile import FEATURES
 
 __all__ = [
-    "DEPTH", "HALVES_TOO", "SQUARES", "SUMS", "TALL", "hand_back", "squares_of_bytes", "squares_of_parts",
-    "take",
+    "DEPTH", "HALVES_TOO", "SQUARES", "SUMS", "TALL", "hand_back", "squares_of_bytes", "squares_of_halves",
+    "squares_of_parts", "take",
 ]  # fmt: skip
 
 TALL = 16  # rows of a tile
@@ -169,6 +169,47 @@ def squares_of_parts(
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 8), generate
+
+
+@intrinsic
+def squares_of_halves(
+    _context: Any, a: Any, b: Any, step: Any, n: Any, out: Any, out_row: Any, fresh: Any
+) -> Any:  # fmt: skip
+    """out (32, 32) = or += A (32, 32 n) @ B (32 n, 32) of floats of 16 bits (`halves.py`).
+
+    The squares of 16 rows of A, or of 16 columns of B, follow each other; the next ones' are `step` further.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        a, b, step, n, out, out_row, fresh = args
+        kind = a.type
+        on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbf16ps")
+        lefts, rights = (4, 5), (6, 7)
+        corners = [(i, j) for i in range(2) for j in range(2)]
+        places = [
+            builder.add(_further(builder, out, kind(TALL * i), out_row), kind(4 * LANES * j))
+            for i, j in corners
+        ]
+        with builder.if_else(builder.icmp_signed("!=", fresh, fresh.type(0))) as (begins, goes_on):
+            with begins:
+                for total in range(4):
+                    on_square("tilezero", total)
+            with goes_on:
+                for total, place in enumerate(places):
+                    on_square("tileloadd64", total, place, out_row)
+        with cgutils.for_range(builder, n) as loop:
+            at = builder.mul(loop.index, kind(TALL * DEPTH))
+            for start, squares in ((a, lefts), (b, rights)):
+                for i, square in enumerate(squares):
+                    first = builder.add(_further(builder, start, kind(i), step), at)
+                    on_square("tileloadd64", square, first, kind(DEPTH))
+            for total, (i, j) in enumerate(corners):
+                multiply(total, lefts[i], rights[j])
+        for total, place in enumerate(places):
+            on_square("tilestored64", total, place, out_row)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 6, types.boolean), generate
 
 
 def _tile_after_tile(

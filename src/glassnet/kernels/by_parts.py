@@ -19,7 +19,7 @@ from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
 from glassnet.kernels.memory import new_lines, up_to
 from glassnet.kernels.parts import PARTS, WIDE, pair_to_parts, row_to_parts
-from glassnet.kernels.team import cut
+from glassnet.kernels.team import cut_product
 
 __all__ = ["gains_by_parts", "product_by_parts"]
 
@@ -49,12 +49,8 @@ def product_by_parts(A: Array, B: Array, out: Array, members: team.Team) -> None
     """out (M, N) = A (M, K) @ B (K, N): each member has its rows of A, or its columns of B."""
     if members.size == 1:
         _alone(SQUARES, A, B, out)
-    elif len(A) >= B.shape[1]:
-        edges = cut(len(A), members.size)
-        members.do(_together, tuple((SQUARES, A[i:j], B, out[i:j]) for i, j in edges))
     else:
-        edges = cut(B.shape[1], members.size)
-        members.do(_together, tuple((SQUARES, A, B[:, i:j], out[:, i:j]) for i, j in edges))
+        members.do(_together, tuple((SQUARES, *part) for part in cut_product(A, B, out, members.size)))
 
 
 def _product(setting: Array, A: Array, B: Array, out: Array) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels import reference, team
+from glassnet.kernels.by_halves import gains_by_halves, product_by_halves
 from glassnet.kernels.by_parts import gains_by_parts, product_by_parts
 from glassnet.kernels.gemm import gemm_plain, suits
 from glassnet.kernels.jit import jit
@@ -88,16 +89,21 @@ def act_grad(dA: Array, S: Array, f: ActivationLike, db: Array) -> None:
         twin.act_grad(dA, S, db)
 
 
-def product(A: Array | StoredRows | StoredColumns, B: Array, out: Array) -> None:
+def product(
+    A: Array | StoredRows | StoredColumns, B: Array, out: Array, may_round: bool = False
+) -> None:  # fmt: skip
     if not isinstance(A, np.ndarray):
         A.times(B, out)
         return
     (M, K), N = A.shape, B.shape[1]
-    if M * K * N < 8 * LONG:
+    if M == 1 or M * K * N < 8 * LONG:
         try:
             np.dot(A, B, out)  # 0.5 us less than matmul
         except ValueError:  # into memory of another kind, or with gaps
             np.matmul(A, B, out=out)
+        return
+    if may_round and gains_by_halves(A, B, out):
+        product_by_halves(A, B, out)
         return
     members = team.current()
     if members is not None and members.multiplies and gains_by_parts(A, B, out):
@@ -137,6 +143,20 @@ def _gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array, start
             for j in range(len(x)):
                 k = start + j
                 converted[j] = x[j] * scale[k % len(scale)] + shift[k % len(shift)]
+
+
+@jit
+def softmax(Z: Array, out: Array) -> None:  # 1 us for a row of ten, NumPy's 11 us
+    _below_the_largest(Z, out)
+    E = out.reshape(-1)
+    for k in range(len(E)):
+        E[k] = exp(E[k])
+    for i in range(out.shape[0]):
+        total = const(out[0, 0], 0.0)
+        for j in range(out.shape[1]):
+            total += out[i, j]
+        for j in range(out.shape[1]):
+            out[i, j] /= total
 
 
 def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale: float, dZ: Array) -> float:

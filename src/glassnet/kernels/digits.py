@@ -178,20 +178,8 @@ def turn(_context: Any, where: Any, out: Any, out_row: Any) -> Any:
                 rows = (load(builder, kind, address).value for address in at)
                 four = (load_bytes(builder, builder.add(row, k)) for row in rows)
                 words.append(side_by_side(*four))
-            for c, word in enumerate(_turned(words)):
+            for c, word in enumerate(turned(words)):
                 word.store(builder.add(out, builder.mul(out_row, builder.add(k, kind(c)))))
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 3), generate
-
-
-def _turned(words: list[Lanes]) -> list[Lanes]:
-    """Sixteen rows of sixteen words, transposed: the first half is shuffled with the second, four times."""
-    half = LANES // 2
-    for _ in range(4):
-        words = [
-            shuffled
-            for upper, lower in zip(words[:half], words[half:], strict=True)
-            for shuffled in upper.shuffled_with(lower)
-        ]
-    return words

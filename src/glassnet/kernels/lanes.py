@@ -26,6 +26,7 @@ __all__ = [
     "number",
     "side_by_side",
     "steps",
+    "turned",
     "zeros",
 ]
 
@@ -33,6 +34,16 @@ LANES = 16  # of 32 bits fill the widest registers of x86; LLVM divides them amo
 _I8, _I16, _I32 = (ir.IntType(bits) for bits in (8, 16, 32))
 BYTES, WORDS, FLOATS = (ir.VectorType(kind, LANES) for kind in (_I8, _I32, ir.FloatType()))
 HALVES = ir.VectorType(_I16, 2 * LANES)
+
+
+class _Bfloat(ir.Type):
+    """The type of floats of 16 bits with the exponents of 32, which llvmlite has no name for."""
+
+    def __str__(self) -> str:
+        return "bfloat"
+
+
+_ROUNDED = ir.VectorType(_Bfloat(), 2 * LANES)
 
 
 def called(builder: Any, name: str, result: Any, *kinds: Any) -> Any:
@@ -137,6 +148,18 @@ class Lanes:
         order = ir.Constant(ir.VectorType(_I32, 2 * LANES), [2 * i + 1 for i in range(2 * LANES)])
         return Lanes(self.builder, self.builder.shuffle_vector(a, b, order))
 
+    def as_halves(self, other: Lanes) -> Lanes:
+        """Floats of 32 bits as the nearest ones of 16 (bfloat16): these first, then those (AVX-512 BF16)."""
+        name = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+        round_both = called(self.builder, name, _ROUNDED, FLOATS, FLOATS)
+        return Lanes(self.builder, self.builder.call(round_both, [other.value, self.value])).seen_as(WORDS)
+
+    def in_pairs(self) -> Lanes:
+        """The first of 32 halves beside the first of the last sixteen, and so on."""
+        order = ir.Constant(ir.VectorType(_I32, 2 * LANES), [i // 2 + i % 2 * LANES for i in range(2 * LANES)])
+        halves = self.seen_as(HALVES).value
+        return Lanes(self.builder, self.builder.shuffle_vector(halves, halves, order)).seen_as(WORDS)
+
     def seen_as(self, kind: Any) -> Lanes:
         return Lanes(self.builder, self.builder.bitcast(self.value, kind))
 
@@ -169,6 +192,18 @@ def side_by_side(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> Lanes:
 def load_bytes(builder: Any, address: Any) -> Lanes:
     """Sixteen bytes, each in a word of its own."""
     return Lanes(builder, builder.zext(load(builder, BYTES, address).value, WORDS))
+
+
+def turned(words: list[Lanes]) -> list[Lanes]:
+    """Sixteen rows of sixteen words, transposed: the first half is shuffled with the second, four times."""
+    half = LANES // 2
+    for _ in range(4):
+        words = [
+            shuffled
+            for upper, lower in zip(words[:half], words[half:], strict=True)
+            for shuffled in upper.shuffled_with(lower)
+        ]
+    return words
 
 
 @contextmanager

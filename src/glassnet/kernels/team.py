@@ -36,6 +36,7 @@ __all__ = [
     "alone",
     "current",
     "cut",
+    "cut_product",
     "divided",
     "employed",
     "shared",
@@ -163,6 +164,13 @@ def cut(n: int, parts: int) -> tuple[tuple[int, int], ...]:
     parts = min(parts, max(1, n // 16))
     cuts = {min(-(-n * i // (16 * parts)), max(0, n - 2) // 16) * 16 for i in range(parts)}
     return tuple(itertools.pairwise([*sorted(cuts), n]))
+
+
+def cut_product(A: Any, B: Any, out: Any, parts: int) -> tuple[tuple[Any, Any, Any], ...]:
+    """The product out = A @ B cut into parts: by rows of A, or by columns of B if there are more of these."""
+    if len(A) >= B.shape[1]:
+        return tuple((A[i:j], B, out[i:j]) for i, j in cut(len(A), parts))
+    return tuple((A, B[:, i:j], out[:, i:j]) for i, j in cut(B.shape[1], parts))
 
 
 class Team:

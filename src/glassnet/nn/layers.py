@@ -46,6 +46,7 @@ class Layer:
     couples_rows = False  # True if one row's output depends on the other rows of the batch
     draws = False  # True if it needs random numbers in training
     needs_dX = True  # False for a first layer: nobody asks for the gradient of the data
+    may_round = False  # True if the network lets factors of products be rounded to bfloat16
     n_in = n_out = 0
     rng: np.random.Generator
 
@@ -181,7 +182,7 @@ class Dense(Layer):
 
     def forward(self, X: Array, train: bool) -> Array:
         self.X = X  # (B, I)
-        kernels.product(X, self.W, self.Z)  # (B, O)
+        kernels.product(X, self.W, self.Z, self.may_round)  # (B, O)
         if self.watch is not None:
             self.watch(self.Z)
         if self.ntk:
@@ -195,9 +196,9 @@ class Dense(Layer):
         )  # dA is dZ now: (B, O)
         if self.ntk:
             dA *= self.gain
-        kernels.product(self.X.T, dA, self.dW)  # (I, O)
+        kernels.product(self.X.T, dA, self.dW, self.may_round)  # (I, O)
         if self.needs_dX:
-            kernels.product(dA, self.W.T, self.dX)  # (B, I)
+            kernels.product(dA, self.W.T, self.dX, self.may_round)  # (B, I)
             return self.dX
         return dA
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glassnet import kernels
+
 __all__ = ["sigmoid", "softmax"]
 
 Array = npt.NDArray[Any]
@@ -18,12 +20,11 @@ def softmax(Z: Array) -> Array:
     >>> softmax(np.zeros((1, 2))).tolist()
     [[0.5, 0.5]]
     """
-    # a transposed copy: along a row of ten NumPy is twice as slow as down the columns
-    T = np.array(Z.T, np.result_type(Z, np.float32), order="C")  # (C, n)
-    T -= T.max(axis=0)
-    np.exp(T, out=T)
-    T /= T.sum(axis=0)
-    return np.ascontiguousarray(T.T)  # (n, C)
+    if Z.dtype.char not in "fd":
+        Z = Z.astype(np.result_type(Z, np.float32))
+    P = np.empty(Z.shape, Z.dtype)  # (n, C)
+    kernels.softmax(Z, P)
+    return P
 
 
 def sigmoid(Z: Array) -> Array:

@@ -72,6 +72,7 @@ def save_network(
         "n_inputs": int(network.n_inputs),
         "loss": _describe_loss(network.loss),
         "dtype": str(network.dtype),
+        "matmul_precision": network.matmul_precision,
         "seed": network.seed,
     }
     try:
@@ -100,6 +101,7 @@ def load_network(path: str | os.PathLike[str]) -> Network:
             [_make_layer(one) for one in described["layers"]], described["n_inputs"],
             LOSSES[described["loss"]["type"]](**described["loss"]["settings"]),
             dtype=described["dtype"], seed=described["seed"],
+            matmul_precision=described.get("matmul_precision", "full"),
         )  # fmt: skip
         for name, place in _tensors(network).items():
             place[...] = tensors[name].reshape(place.shape)

@@ -39,4 +39,5 @@ def threads_for(
     widths = [layer.n_out for layer in network.every_layer()]
     even = rows <= _SHORT or all(width % _EVEN == 0 for width in widths if width > _EVEN)
     mostly_stored = stored and 2 * network.n_inputs * widths[0] > network.n_parameters
-    return kernels.employed(products=mostly_stored or (max(widths) <= _WIDE and even))
+    rounded = network.matmul_precision == "bfloat16" and kernels.ROUNDS
+    return kernels.employed(products=mostly_stored or rounded or (max(widths) <= _WIDE and even))

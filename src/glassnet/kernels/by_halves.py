@@ -1,0 +1,152 @@
+"""Products of floats rounded to 16 bits, in squares of registers (Intel AMX), for whoever allows it.
+
+Each factor is rounded to 8 bits of precision, products and sums are float32 (Micikevicius et al. 2018, "Mixed
+precision training"; Kalamkar et al. 2019, "A study of bfloat16 for deep learning training").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glassnet.kernels import team
+from glassnet.kernels.amx import DEPTH, HALVES_TOO, SQUARES, TALL, hand_back, squares_of_halves, take
+from glassnet.kernels.halves import ROWS, TERMS, across_to_left, across_to_right, along_to_left, along_to_right
+from glassnet.kernels.jit import jit
+from glassnet.kernels.memory import new_lines, up_to
+from glassnet.kernels.team import cut_product
+
+__all__ = ["gains_by_halves", "product_by_halves"]
+
+Array = npt.NDArray[Any]
+_WIDE = 2 * TALL  # rows and columns of what is multiplied at a time, and terms of a square
+_DEEP = 384  # terms at a time: 32 rows of A and 32 columns of B fit the first cache together
+_HIGH, _BROAD = 768, 1024  # rows of A and columns of B whose halves are kept at a time
+_SQUARE = TALL * DEPTH  # bytes
+_LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, from which it pays
+
+
+def gains_by_halves(A: Array, B: Array, out: Array) -> bool:
+    """Whether squares can do this product, and are faster than products of floats."""
+    (M, K), N = A.shape, B.shape[1]
+    return (
+        HALVES_TOO
+        and min(M, K, N) >= _LEAST
+        and M * K * N >= _WORTH
+        and A.dtype == B.dtype == out.dtype == np.float32
+        and 4 in A.strides
+        and 4 in B.strides
+        and out.strides[1] == 4
+    )
+
+
+def product_by_halves(A: Array, B: Array, out: Array) -> None:
+    """out (M, N) = A (M, K) @ B (K, N); each member of the team has its rows of A, or its columns of B."""
+    members = team.willing(A.size * B.shape[1] // 8)
+    if members is None:
+        _alone(SQUARES, *_stored(A), *_stored(B), out)
+    else:
+        parts = cut_product(A, B, out, members.size)
+        members.do(_together, tuple((SQUARES, *_stored(a), *_stored(b), c) for a, b, c in parts))
+
+
+def _stored(factor: Array) -> tuple[Array, bool]:
+    """As it lies in memory, row after row, and whether that is transposed."""
+    return (factor, False) if factor.strides[1] == 4 else (factor.T, True)
+
+
+def _product(setting: Array, A: Array, a_turned: bool, B: Array, b_turned: bool, out: Array) -> None:
+    """out (M, N) = A (M, K) @ B (K, N), each as it is or turned; rows have no gaps inside."""
+    take(setting.ctypes.data)
+    (M, N), K = out.shape, A.shape[0] if a_turned else A.shape[1]
+    pieces = (K + _DEEP - 1) // _DEEP
+    deep = up_to((K + pieces - 1) // pieces, _WIDE)
+    high, broad = min(_HIGH, up_to(M, _WIDE)), min(_BROAD, up_to(N, _WIDE))
+    step = deep // _WIDE * _SQUARE  # bytes of 16 rows of A, or of 16 columns of B
+    left, right = new_lines(high // TALL * step), new_lines(broad // TALL * step)
+    edge, corner = np.zeros((_WIDE, _WIDE), np.float32), np.zeros((_WIDE, _WIDE), np.float32)
+    for k in range(0, K, deep):
+        depth = min(deep, K - k)
+        n_squares = up_to(depth, _WIDE) // _WIDE
+        for top in range(0, M, high):
+            some = min(high, M - top)
+            _to_squares(A, not a_turned, True, top, some, k, depth, edge, left.ctypes.data, step)
+            for n in range(0, N, broad):
+                width = min(broad, N - n)
+                _to_squares(B, b_turned, False, n, width, k, depth, edge, right.ctypes.data, step)
+                for i in range(0, some, _WIDE):  # whole rows, one after the other
+                    a = left.ctypes.data + i // TALL * step
+                    for j in range(0, width, _WIDE):
+                        b = right.ctypes.data + j // TALL * step
+                        tall, wide = min(_WIDE, some - i), min(_WIDE, width - j)
+                        if tall == _WIDE and wide == _WIDE:
+                            to = out.ctypes.data + (top + i) * out.strides[0] + 4 * (n + j)
+                            squares_of_halves(a, b, step, n_squares, to, out.strides[0], k == 0)
+                        else:
+                            squares_of_halves(
+                                a, b, step, n_squares, corner.ctypes.data, corner.strides[0], True
+                            )  # fmt: skip
+                            _put(corner, out, top + i, n + j, tall, wide, k == 0)
+    hand_back()
+
+
+@jit
+def _put(corner: Array, out: Array, i: int, j: int, tall: int, wide: int, fresh: bool) -> None:
+    """What sticks out."""
+    for r in range(tall):
+        for c in range(wide):
+            out[i + r, j + c] = corner[r, c] if fresh else out[i + r, j + c] + corner[r, c]
+
+
+@jit
+def _to_squares(
+    F: Array, along: bool, is_left: bool, first: int, n: int, k: int, depth: int, edge: Array, to: int,
+    step: int,
+) -> None:  # fmt: skip
+    """n rows of A, or columns of B, and `depth` terms of theirs; zeros fill up whole squares, and pairs."""
+    row, start = F.strides[0], np.int64(F.ctypes.data)
+    start += row * first + 4 * k if along else row * k + 4 * first
+    blocks, squares = n // ROWS, depth // TERMS
+    if along:
+        for i in range(blocks):
+            source, at = start + row * ROWS * i, to + i * step
+            if is_left:
+                along_to_left(source, row, squares, at, _SQUARE)
+            else:
+                along_to_right(source, row, squares, at, _SQUARE)
+    else:
+        for j in range(squares):
+            source, at = start + row * TERMS * j, to + j * _SQUARE
+            if is_left:
+                across_to_left(source, row, blocks, at, step)
+            else:
+                across_to_right(source, row, blocks, at, step)
+    for i in range(up_to(n, _WIDE) // ROWS):
+        for j in range(squares if i < blocks else 0, up_to(depth, TERMS) // TERMS):
+            at = to + i * step + j * _SQUARE
+            _edge(F, along, first + ROWS * i, n - ROWS * i, k + TERMS * j, depth - TERMS * j, edge)
+            if along and is_left:
+                along_to_left(edge.ctypes.data, edge.strides[0], 1, at, _SQUARE)
+            elif along:
+                along_to_right(edge.ctypes.data, edge.strides[0], 1, at, _SQUARE)
+            elif is_left:
+                across_to_left(edge.ctypes.data, edge.strides[0], 1, at, _SQUARE)
+            else:
+                across_to_right(edge.ctypes.data, edge.strides[0], 1, at, _SQUARE)
+
+
+@jit
+def _edge(F: Array, along: bool, first: int, n: int, k: int, depth: int, edge: Array) -> None:
+    """What there is of a square, and zeros."""
+    edge[:] = 0
+    for i in range(min(n, ROWS)):
+        for j in range(min(depth, TERMS)):
+            if along:
+                edge[i, j] = F[first + i, k + j]
+            else:
+                edge[j, i] = F[k + j, first + i]
+
+
+_alone, _together = jit(_product), team.divided(_product)
