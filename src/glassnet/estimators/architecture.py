@@ -78,9 +78,12 @@ def _dense(units: int, f: Activation, neighbour: Activation, initializer: Any, l
 
 
 def build_network(
-    estimator: Any, n_features: int, n_outputs: int, loss: Loss, dtype: npt.DTypeLike, seed: int
+    estimator: Any, n_features: int, n_outputs: int, loss: Loss, given: np.dtype[Any], seed: int
 ) -> Network:
-    """The network of an estimator: Dense, [normalisation,] activation, [dropout,] ..., Dense."""
+    """The network of an estimator: Dense, [normalisation,] activation, [dropout,] ..., Dense.
+
+    It is as precise as the data are `given`, unless products may be less so.
+    """
     hidden = widths(estimator.hidden_layer_sizes)
     specs = _one_for_each_layer("activation", estimator.activation, len(hidden))
     activations = [_activation(spec) for spec in specs]
@@ -95,6 +98,8 @@ def build_network(
             layers.append(Dropout(rate))
     last = activations[-1] if activations else _activation(estimator.activation)
     layers.append(_dense(n_outputs, activation("identity"), last, estimator.initializer))
+    rounded = estimator.matmul_precision == "bfloat16"
+    dtype = np.float32 if rounded else given if given.kind == "f" else np.float64
     return Network(
         layers, n_features, loss, dtype=dtype, seed=seed, matmul_precision=estimator.matmul_precision
     )

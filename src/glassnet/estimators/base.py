@@ -31,6 +31,7 @@ from glassnet.estimators.rows import Rows, hold_out
 from glassnet.estimators.solvers import SOLVERS
 from glassnet.estimators.training import train
 from glassnet.nn import ACTIVATIONS, INITIALIZERS, SCHEDULES, Activation, Dense, Loss, Network, Optimizer
+from glassnet.nn.checks import MATMUL_PRECISIONS
 from glassnet.progress import Progress
 from glassnet.train import Callback
 
@@ -235,12 +236,6 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             del self._in_fit
         return exhausted, held
 
-    def _precision(self, rows: Rows) -> npt.DTypeLike:
-        """What the network computes in: as precisely as the data are given, or as it is told."""
-        if self.matmul_precision == "bfloat16":
-            return np.float32
-        return rows.X.dtype if rows.X.dtype.kind == "f" else np.float64
-
     def _ready_network(self, rows: Rows, rng: np.random.RandomState, seed: int, first: bool) -> Network:
         """A new network, or the one there is with the weights that `coefs_` and `intercepts_` hold."""
         loss = self._loss(rows)
@@ -250,7 +245,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             repr(self.dropout), self.normalization, self.matmul_precision,
         )  # fmt: skip
         if first or getattr(self, "_structure", None) != wanted:
-            network = build_network(self, n_features, self.n_outputs_, loss, self._precision(rows), seed)
+            network = build_network(self, n_features, self.n_outputs_, loss, rows.X.dtype, seed)
             draw_first_weights(network, rng)
             self._lock, self._structure, self.network_ = threading.RLock(), wanted, network
             if first:

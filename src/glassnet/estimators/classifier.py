@@ -67,8 +67,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     momentum : float in [0, 1], for solver="sgd", "momentum", "nesterov"
     nesterovs_momentum : bool, for solver="sgd"
     early_stopping : bool, hold out rows and stop when their score does not rise; not for "lbfgs"
-    validation_fraction : float in [0, 1), share of the rows held out; classes keep
-        their shares
+    validation_fraction : float in [0, 1), share of the rows held out, of each class as of all
     beta_1, beta_2, epsilon : of solver="adam", "adamw", "nadam", "radam"
     n_iter_no_change : epochs without improvement before training stops
     max_fun : most evaluations of the loss, for "lbfgs"
@@ -88,11 +87,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
     time_limit : seconds after which training (of each network) ends, at the end of an epoch
     ema : float in (0, 1), decay of an average of the weights that takes their place
-    threshold : for two classes, the probability from which on the second is predicted: a number, or "f1" for
-        the best F1 on the validation rows
+    threshold : probability from which the second of two classes is predicted; "f1" finds the best by F1
     temperature_scaling : bool, calibrate the probabilities on the validation rows (Guo et al. 2017)
-    matmul_precision : "full", or "bfloat16" to let factors of large products be rounded to 8 bits of precision
-        where the processor multiplies these faster (Intel AMX); the network then computes in float32
+    matmul_precision : "full", or "bfloat16" as `Network` explains it, with all else in float32
     n_ensemble : number of networks whose mean probability is the prediction
     n_jobs : how many of them are trained at a time
     progress : True for a bar on stderr, or a Progress

@@ -76,8 +76,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
     time_limit : seconds after which training (of each network) ends, at the end of an epoch
     ema : float in (0, 1), decay of an average of the weights that takes their place
-    matmul_precision : "full", or "bfloat16" to let factors of large products be rounded to 8 bits of precision
-        where the processor multiplies these faster (Intel AMX); the network then computes in float32
+    matmul_precision : "full", or "bfloat16" as `Network` explains it, with all else in float32
     n_ensemble : number of networks whose mean is the prediction
     n_jobs : how many of them are trained at a time
     progress : True for a bar on stderr, or a Progress

@@ -39,7 +39,7 @@ if _form == "reference":
         """None: the definition goes layer by layer."""
         return range(0)
 else:
-    from glassnet.kernels.amx import HALVES_TOO as ROUNDS
+    from glassnet.kernels.by_halves import ROUNDS as ROUNDS
     from glassnet.kernels.chain import backward_through as backward_through
     from glassnet.kernels.chain import forward_through as forward_through
     from glassnet.kernels.chain import gradient_through as gradient_through

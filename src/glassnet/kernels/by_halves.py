@@ -13,14 +13,22 @@ import numpy.typing as npt
 
 from glassnet.kernels import team
 from glassnet.kernels.amx import DEPTH, HALVES_TOO, SQUARES, TALL, hand_back, squares_of_halves, take
-from glassnet.kernels.halves import ROWS, TERMS, across_to_left, across_to_right, along_to_left, along_to_right
+from glassnet.kernels.halves import (
+    ROWS,
+    TERMS,
+    across_to_left,
+    across_to_right,
+    along_to_left,
+    along_to_right,
+)
 from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import new_lines, up_to
 from glassnet.kernels.team import cut_product
 
-__all__ = ["gains_by_halves", "product_by_halves"]
+__all__ = ["ROUNDS", "gains_by_halves", "product_by_halves"]
 
 Array = npt.NDArray[Any]
+ROUNDS = HALVES_TOO  # whether there is a gain in being allowed to
 _WIDE = 2 * TALL  # rows and columns of what is multiplied at a time, and terms of a square
 _DEEP = 384  # terms at a time: 32 rows of A and 32 columns of B fit the first cache together
 _HIGH, _BROAD = 768, 1024  # rows of A and columns of B whose halves are kept at a time
@@ -32,7 +40,7 @@ def gains_by_halves(A: Array, B: Array, out: Array) -> bool:
     """Whether squares can do this product, and are faster than products of floats."""
     (M, K), N = A.shape, B.shape[1]
     return (
-        HALVES_TOO
+        ROUNDS
         and min(M, K, N) >= _LEAST
         and M * K * N >= _WORTH
         and A.dtype == B.dtype == out.dtype == np.float32

@@ -23,6 +23,7 @@ from glassnet.kernels.lanes import (
     load_bytes,
     side_by_side,
     steps,
+    turned,
     zeros,
 )
 from glassnet.kernels.tile import FEATURES

@@ -36,7 +36,7 @@ BYTES, WORDS, FLOATS = (ir.VectorType(kind, LANES) for kind in (_I8, _I32, ir.Fl
 HALVES = ir.VectorType(_I16, 2 * LANES)
 
 
-class _Bfloat(ir.Type):
+class _Bfloat(ir.Type):  # type: ignore[misc]
     """The type of floats of 16 bits with the exponents of 32, which llvmlite has no name for."""
 
     def __str__(self) -> str:
@@ -156,7 +156,9 @@ class Lanes:
 
     def in_pairs(self) -> Lanes:
         """The first of 32 halves beside the first of the last sixteen, and so on."""
-        order = ir.Constant(ir.VectorType(_I32, 2 * LANES), [i // 2 + i % 2 * LANES for i in range(2 * LANES)])
+        order = ir.Constant(
+            ir.VectorType(_I32, 2 * LANES), [i // 2 + i % 2 * LANES for i in range(2 * LANES)]
+        )
         halves = self.seen_as(HALVES).value
         return Lanes(self.builder, self.builder.shuffle_vector(halves, halves, order)).seen_as(WORDS)
 

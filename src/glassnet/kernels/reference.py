@@ -74,7 +74,7 @@ def act_grad(dA: Array, S: Array, f: ActivationLike, db: Array) -> None:
 
 
 def softmax(Z: Array, out: Array) -> None:
-    """out = exp(Z) / sum exp(Z) of each row, (B, C); only differences to the row's maximum are exponentiated."""
+    """out = exp(Z) / sum exp(Z) of each row, (B, C), stable as below."""
     # a transposed copy: along a row of ten NumPy is twice as slow as down the columns
     T = np.array(Z.T, out.dtype, order="C")  # (C, B)
     T -= T.max(axis=0)

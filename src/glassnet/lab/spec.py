@@ -17,7 +17,14 @@ from glassnet import __version__
 from glassnet.data.prepare import PREPARATIONS
 from glassnet.errors import InputError, unknown_name
 from glassnet.lab.measures import MEASURES
-from glassnet.nn import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES, optimizer
+from glassnet.nn import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    MATMUL_PRECISIONS,
+    OPTIMIZERS,
+    SCHEDULES,
+    optimizer,
+)  # fmt: skip
 
 __all__ = [
     "FORMAT", "Arm", "BatchSize", "DataSpec", "DecisionSpec", "Experiment", "ModelSpec", "Plain", "RunSpec",
@@ -105,6 +112,7 @@ class TrainingSpec(Plain):
     shift: int = Field(default=0, ge=0)
     imbalance: Annotated[str, one_of("imbalance treatment", TREATMENTS)] = "none"
     focal: float = Field(default=2.0, gt=0)  # gamma of imbalance = "focal"
+    matmul_precision: Annotated[str, one_of("matmul_precision", MATMUL_PRECISIONS)] = "full"
 
     @model_validator(mode="after")
     def _fits(self) -> TrainingSpec:

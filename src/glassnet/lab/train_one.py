@@ -154,7 +154,8 @@ def set_up(spec: RunSpec, dataset: Dataset, seed: int) -> SetUp:
         spread = np.where(spread > 0, spread, 1.0)
         y = (dataset.y - mean) / spread
     loss, prior = _loss(spec, dataset, y[rows.train])
-    network = Network(_layers(spec, dataset), X.shape[1], loss, seed=seed)
+    precision = spec.training.matmul_precision
+    network = Network(_layers(spec, dataset), X.shape[1], loss, seed=seed, matmul_precision=precision)
     if prior.any():
         network.layers[-1].b[:] = prior  # type: ignore[attr-defined]
     chosen = _resampled(spec, y, rows.train, dataset.n_classes)

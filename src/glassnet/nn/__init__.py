@@ -1,6 +1,7 @@
 """Networks: layers, activations, initialisers, losses, optimizers, schedules, and the gradient check."""
 
 from glassnet.nn.activations import ACTIVATIONS, Activation, activation
+from glassnet.nn.checks import MATMUL_PRECISIONS
 from glassnet.nn.gradient_check import GradientError, gradient_check
 from glassnet.nn.initializers import INITIALIZERS, initializer
 from glassnet.nn.layers import Activate, Dense, Layer, Parameter, Residual
@@ -44,6 +45,7 @@ __all__ = [
     "INITIALIZERS",
     "LAYERS",
     "LOSSES",
+    "MATMUL_PRECISIONS",
     "OPTIMIZERS",
     "SCHEDULES",
     "SGD",

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from glassnet.errors import InputError
 from glassnet.nn import crew
-from glassnet.nn.checks import check_network
 from glassnet.nn.chain import Chain, chain_of
+from glassnet.nn.checks import check_network
 from glassnet.nn.layers import Layer
 from glassnet.nn.layout import family, lay_out, segments, total
 from glassnet.nn.losses import ONE, Loss, for_the_mean

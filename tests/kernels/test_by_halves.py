@@ -1,0 +1,214 @@
+"""Products of factors rounded to 16 bits are those of rounded factors, and nobody gets them unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glassnet
+from glassnet import MLPClassifier, MLPRegressor, kernels
+from glassnet.errors import InputError
+from glassnet.kernels import by_halves, team
+from glassnet.lab import RunSpec
+from glassnet.lab.train_one import set_up
+from glassnet.nn import Dense, Dropout, Network, Residual, load_network, save_network
+from glassnet.nn.crew import twin
+from glassnet.train import Feed, fit
+
+Array = np.ndarray[Any, Any]
+SQUARES = pytest.mark.skipif(not by_halves.ROUNDS, reason="needs a processor with AMX, and Linux")
+
+
+@pytest.fixture(params=["nobody", "alone", "two"])
+def members(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Who multiplies: the caller, as one of a crew, or with somebody else."""
+    if request.param == "two":
+        two = team.Team(2)
+        team._local.team = two
+        yield
+        team._local.team = None
+        two.dismiss()
+    else:
+        with team.alone() if request.param == "alone" else nullcontext():
+            yield
+
+
+def _rounded(A: Array) -> Array:
+    """To the nearest number of 8 bits, to the even one of two."""
+    bits = np.ascontiguousarray(A, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).view(np.float32).astype(float)
+
+
+def _numbers(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def _product(A: Array, B: Array) -> Array:
+    out = np.full((len(A), B.shape[1]), np.nan, np.float32)
+    by_halves.product_by_halves(A, B, out)
+    return out
+
+
+def _check(found: Array, A: Array, B: Array) -> None:
+    a, b = _rounded(A), _rounded(B)
+    assert np.max(np.abs(found - a @ b) / (np.abs(a) @ np.abs(b) + 1e-30)) < 5e-7
+
+
+@SQUARES
+@pytest.mark.parametrize("a_turned", [False, True])
+@pytest.mark.parametrize("b_turned", [False, True])
+@pytest.mark.parametrize(
+    ("M", "K", "N"),
+    [
+        (1, 1, 1), (16, 32, 16), (32, 64, 32), (33, 65, 47), (64, 383, 20), (40, 385, 1030), (770, 31, 33),
+        (130, 1200, 96),
+    ],
+)  # fmt: skip
+def test_any_shape_however_it_lies(
+    M: int, K: int, N: int, a_turned: bool, b_turned: bool, members: None
+) -> None:
+    A = _numbers(K, M).T if a_turned else _numbers(M, K)
+    B = _numbers(N, K, seed=1).T if b_turned else _numbers(K, N, seed=1)
+    _check(_product(A, B), A, B)
+
+
+@SQUARES
+def test_parts_of_larger_arrays(members: None) -> None:
+    """Rows with gaps between them, and nothing is written there."""
+    A, B = _numbers(50, 200)[:, 3:190], _numbers(187, 90, seed=1)[:, 5:60]
+    room = np.full((50, 80), 7, np.float32)
+    by_halves.product_by_halves(A, B, room[:, 10:65])
+    _check(room[:, 10:65], A, B)
+    assert (room[:, :10] == 7).all()
+    assert (room[:, 65:] == 7).all()
+    turned = np.full((60, 50), 7, np.float32)
+    by_halves.product_by_halves(B.T, A.T, turned[2:57])
+    _check(turned[2:57], B.T, A.T)
+    assert (turned[:2] == 7).all()
+    assert (turned[57:] == 7).all()
+
+
+@SQUARES
+def test_rounding_is_to_the_nearest() -> None:
+    A = np.zeros((32, 32), np.float32)
+    A[:4, 0] = [1 + 2**-9, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20]
+    found = _product(A, np.eye(32, dtype=np.float32))
+    assert found[:4, 0].tolist() == [1.0, 1.0, 1 + 2**-6, 1 + 2**-7]
+
+
+@SQUARES
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf, 3.4e38])
+def test_what_is_not_finite_stays_in_its_row_or_column(strange: float, members: None) -> None:
+    A, B = _numbers(40, 100), _numbers(100, 40, seed=1)
+    A[5, 50] = strange  # the largest numbers are rounded to infinity
+    found = _product(A, B)
+    assert not np.isfinite(found[5]).any()
+    assert np.isfinite(np.delete(found, 5, axis=0)).all()
+    A[5, 50], B[60, 13] = 0, strange
+    found = _product(A, B)
+    assert not np.isfinite(found[:, 13]).any()
+    _check(np.delete(found, 13, axis=1), A, np.delete(B, 13, axis=1))
+
+
+@SQUARES
+@pytest.mark.parametrize("change", ["float64", "few rows", "few terms", "few columns", "small", "gaps"])
+def test_other_products_are_of_floats(change: str) -> None:
+    A, B = _numbers(128, 256), _numbers(256, 128, seed=1)
+    out = np.zeros((128, 128), np.float32)
+    assert by_halves.gains_by_halves(A, B, out)
+    if change == "float64":
+        A, B, out = A.astype(float), B.astype(float), out.astype(float)
+    elif change == "few rows":
+        A, out = A[:31], out[:31]
+    elif change == "few terms":
+        A, B = A[:, :31], B[:31]
+    elif change == "few columns":
+        B, out = B[:, :31], out[:, :31]
+    elif change == "small":
+        A, B, out = A[:40, :40], B[:40, :40], out[:40, :40]
+    else:
+        A, B = A[:, ::2], B[::2]
+    assert not by_halves.gains_by_halves(A, B, out)
+    kernels.product(A, B, out, may_round=True)
+    np.testing.assert_allclose(out, A @ B, rtol=1e-4, atol=1e-4)
+
+
+@SQUARES
+def test_only_who_may_round_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All three products of each large layer, in training and predictions, also inside of other layers."""
+    seen: list[tuple[int, ...]] = []
+    real = by_halves.product_by_halves
+
+    def counted(A: Array, B: Array, out: Array) -> None:
+        seen.append((*A.shape, B.shape[1]))
+        real(A, B, out)
+
+    monkeypatch.setattr("glassnet.kernels.compiled.product_by_halves", counted)
+    layers = [Dense(256, "relu"), Residual(Dense(128, "gelu"), Dense(256)), Dropout(0.1), Dense(10)]
+    X, y = _numbers(512, 300), np.arange(512) % 10
+    for precision, in_prediction, in_batch in (("full", 0, 0), ("bfloat16", 3, 8)):  # no dX of the first
+        seen.clear()
+        net = Network(layers, 300, seed=0, matmul_precision=precision)
+        net.predict(X)
+        assert len(seen) == in_prediction
+        assert precision == twin(net).matmul_precision
+        seen.clear()
+        fit(net, Feed(net, X, y), epochs=1, batch_size=128)
+        assert len(seen) == 4 * in_batch
+
+
+def test_it_learns_as_well(tmp_path: Any) -> None:
+    """The same network, products rounded or not: nearly the same predictions, and as good ones."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(10, 200))
+    y = rng.integers(10, size=2000)
+    X = (centres[y] + 2.5 * rng.normal(size=(2000, 200))).astype(np.float32)
+    right = {}
+    for precision in ("full", "bfloat16"):
+        net = Network([Dense(256, "relu"), Dense(10)], 200, seed=0, matmul_precision=precision)
+        fit(net, Feed(net, X[:1500], y[:1500]), epochs=5, batch_size=100)
+        right[precision] = float(np.mean(net.predict(X[1500:]).argmax(1) == y[1500:]))
+        save_network(net, tmp_path / "net.safetensors")
+        again = load_network(tmp_path / "net.safetensors")
+        assert again.matmul_precision == precision
+        np.testing.assert_array_equal(again.predict(X), net.predict(X))
+    assert right["full"] > 0.8
+    assert abs(right["full"] - right["bfloat16"]) < 0.03
+
+
+def test_unknown_precisions_and_float64_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown matmul_precision 'bfloat': did you mean 'bfloat16'"):
+        Network([Dense(2)], 3, matmul_precision="bfloat")
+    with pytest.raises(InputError, match="networks of float32"):
+        Network([Dense(2)], 3, dtype="float64", matmul_precision="bfloat16")
+    with pytest.raises(ValueError, match="matmul_precision"):
+        MLPClassifier(matmul_precision="half").fit([[0.0], [1.0]], [0, 1])
+    with pytest.raises(ValueError, match="matmul_precision"):
+        RunSpec.model_validate(
+            {"data": {"source": "digits"}, "training": {"matmul_precision": "half"}}
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_estimators_hand_it_on(kind: Any) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    y = (X[:, 0] > 0).astype(int)
+    settings = {"hidden_layer_sizes": (8,), "max_iter": 20, "tol": 1.0, "random_state": 0}
+    fitted = kind(**settings, matmul_precision="bfloat16").fit(X, y)
+    assert fitted.network_.matmul_precision == "bfloat16"
+    assert fitted.network_.dtype == np.float32
+    usual = kind(**settings).fit(X, y)
+    assert usual.network_.matmul_precision == "full"
+    assert usual.network_.dtype == np.float64
+
+
+def test_the_lab_hands_it_on() -> None:
+    for precision in ("full", "bfloat16"):
+        spec = RunSpec.model_validate(
+            {"data": {"source": "digits"}, "training": {"matmul_precision": precision}}
+        )  # fmt: skip
+        assert set_up(spec, glassnet.read("digits"), 0).network.matmul_precision == precision
