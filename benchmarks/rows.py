@@ -114,7 +114,7 @@ def _choose(work: Work, kinds: list[Kind], plan: Plan, known: Mapping[str, Json]
         choices = kind.choices(work)
         first = {name: values[0] for name, values in choices.items()}
         old = before.get(kind.name, {}).get("setting")
-        if not choices or plan.settings == "first":
+        if all(len(values) == 1 for values in choices.values()) or plan.settings == "first":
             chosen[kind.name] = {"setting": first, "tried": []}
             continue
         if plan.settings == "kept" and old is not None and set(old) == set(choices):
@@ -177,10 +177,16 @@ def _row(work: Work, contestants: dict[str, Json], plan: Plan) -> Json:
     if "median" in mine:
         timed = {name: c for name, c in contestants.items() if "median" in c and name != "glassnet"}
         row["ratios"] = {
-            name: {"median": mine["median"] / c["median"], "min": mine["min"] / c["min"]}
+            name: _ratio(mine, c)
             for name, c in timed.items()
-            if CONTESTANTS[name].peer
+            if CONTESTANTS[name].peer and not CONTESTANTS[name].own
         }
+        if "glassnet bf16" in timed and "torch bf16" in timed:
+            row["rounded"] = _ratio(timed["glassnet bf16"], timed["torch bf16"])
         if "products" in timed:
             row["share"] = {k: timed["products"][k] / mine[k] for k in ("median", "min")}
     return row
+
+
+def _ratio(mine: Json, other: Json) -> Json:
+    return {key: mine[key] / other[key] for key in ("median", "min")}

@@ -55,7 +55,7 @@ def page(results: Json) -> str:
     rows = results["rows"]
     present = {name for row in rows.values() for name in row["contestants"]}
     names = [name for name in CONTESTANTS if name in present and CONTESTANTS[name].peer]
-    peers = [name for name in names if name != "glassnet"]
+    peers = [name for name in names if not CONTESTANTS[name].own]
     parts = ["# The engine beside its peers", "Made by `python -m benchmarks`; do not edit. What it means: "
              "[benchmarks.md](../benchmarks.md)."]  # fmt: skip
     if rows:
@@ -63,7 +63,7 @@ def page(results: Json) -> str:
         parts += [
             "## glassnet's time as a share of each peer's",
             "Ratio of the medians in the same run (of the minima). Below 1 glassnet is faster; **bold** "
-            "where it is not.",
+            'where it is not. "Both bf16" is of glassnet that may round factors, too, and PyTorch\'s.',
             _ratios(rows, peers),
         ]
         parts += ["## Peak memory", "MiB resident at most, of the whole process with its data."]
@@ -111,14 +111,17 @@ def _times(rows: Mapping[str, Json], names: list[str]) -> str:
 
 
 def _ratios(rows: Mapping[str, Json], peers: list[str]) -> str:
-    def cell(row: Json, name: str) -> str:
-        ratio = row.get("ratios", {}).get(name)
+    def cell(ratio: Json | None) -> str:
         if ratio is None:
             return "-"
         text = f"{ratio['median']:.2f} ({ratio['min']:.2f})"
         return f"**{text}**" if ratio["median"] >= 1 else text
 
-    return _table(["", *peers], ([key, *(cell(row, name) for name in peers)] for key, row in rows.items()))
+    def line(row: Json) -> list[str]:
+        ratios = row.get("ratios", {})
+        return [*(cell(ratios.get(name)) for name in peers), cell(row.get("rounded"))]
+
+    return _table(["", *peers, "both bf16"], ([key, *line(row)] for key, row in rows.items()))
 
 
 def _memory(rows: Mapping[str, Json], names: list[str]) -> str:

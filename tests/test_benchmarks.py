@@ -108,6 +108,22 @@ def test_a_partial_run_replaces_its_rows_only_and_leaves_no_temporary_file(tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["engine.json", "engine.md"]
 
 
+def test_what_may_round_is_beside_its_like(tmp_path: Path) -> None:
+    from benchmarks.rows import Plan, _row
+    from benchmarks.tables import merge, page
+
+    times = {"glassnet": 3.0, "glassnet bf16": 1.0, "torch bf16": 2.0, "jax": 4.0}
+    plan = Plan(tmp_path, {}, 1, 1, True, 0.0, list(times), "first", print)
+    contestants = {
+        name: {"setting": {}, "tried": [], "note": "", "times": [t]} for name, t in times.items()
+    }  # fmt: skip
+    found = _row(WORKS["W4"], contestants, plan)
+    assert set(found["ratios"]) == {"torch bf16", "jax"}
+    text = page(merge({"rows": {}, "environments": [], "cold": None}, {"W4": found}, None, {}))
+    assert "|  | torch bf16 | jax | both bf16 |" in text
+    assert "| W4 | **1.50 (1.50)** | 0.75 (0.75) | 0.50 (0.50) |" in text
+
+
 def test_contestants_take_turns_and_agree(tmp_path: Path) -> None:
     """The whole way once, with what is installed beside glassnet in any case."""
     command = [sys.executable, "-m", "benchmarks", "W5", "--quick", "--contestants", "glassnet,scikit-learn"]

@@ -52,6 +52,7 @@ class Kind:
     environment : what its process must have in the environment for a choice
     float32 : whether it computes at glassnet's precision
     peer : False for what is only measured beside (the products alone)
+    own : glassnet, or glassnet at another precision
     """
 
     name: str
@@ -63,6 +64,7 @@ class Kind:
     environment: Callable[[Settings], dict[str, str]] = lambda settings: {}
     float32: bool = True
     peer: bool = True
+    own: bool = False
 
     def installed(self) -> bool:
         return all(importlib.util.find_spec(name) is not None for name in self.needs)
@@ -72,6 +74,8 @@ THREADS = (N_CORES, 1) if N_CORES > 1 else (1,)
 ALL = frozenset({"W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9a", "W9b"})
 # On a full batch a Python loop's cost is nothing, but a copy of all rows per step would be everything.
 FULL_BATCH = frozenset({"W6", "W7"})
+#: Elsewhere glassnet multiplies stored bytes, or products are too small, and rounding changes nothing.
+LARGE_PRODUCTS = frozenset({"W4", "W9b"})
 
 
 def _threads(work: Work) -> Choices:
@@ -106,6 +110,10 @@ def _bf16(work: Work) -> Choices:
     )  # fmt: skip
 
 
+def _rounded(work: Work) -> Choices:
+    return {"matmul_precision": ("bfloat16",)}
+
+
 def _jax(work: Work) -> Choices:
     gather: Choices = {}
     if work.kind != "predict" and work.key not in FULL_BATCH:
@@ -127,7 +135,8 @@ def _sklearn(work: Work) -> Choices:
 CONTESTANTS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("glassnet", "with_glassnet", (), ALL),
+        Kind("glassnet", "with_glassnet", (), ALL, own=True),
+        Kind("glassnet bf16", "with_glassnet", (), LARGE_PRODUCTS, _rounded, float32=False, own=True),
         Kind("products", "products", (), frozenset({"W1", "W2", "W3", "W4"}), peer=False),
         Kind("coursework", "coursework", (), frozenset({"W1", "W2", "W6", "W7"})),
         Kind("scikit-learn", "with_sklearn", ("sklearn",), ALL, _sklearn),

@@ -1,5 +1,7 @@
 """glassnet as a user has it: its defaults, images as bytes, nothing chosen for the benchmark.
 
+"glassnet bf16" may round the factors of large products, as PyTorch's bf16 does; all else stays float32.
+
 Only the accuracy of the training batches is left out, which no other contestant computes either.
 """
 
@@ -23,14 +25,14 @@ __all__ = ["build"]
 
 
 def build(work: Work, settings: Settings, rows: Rows) -> Glassnet:
-    return Glassnet(work, rows)
+    return Glassnet(work, rows, settings.get("matmul_precision", "full"))
 
 
 class Glassnet:
     """The contestant."""
 
-    def __init__(self, work: Work, rows: Rows) -> None:
-        self.work = work
+    def __init__(self, work: Work, rows: Rows, matmul_precision: str) -> None:
+        self.work, self.matmul_precision = work, matmul_precision
         self.X = rows.floats(work.batch_size) if work.kind == "predict" else rows.bytes()
         self.y = rows.y if work.positive is None else (rows.y == work.positive).astype(np.int64)
         self.scaling = Scaling(np.array(rows.scale, np.float32), np.array(0, np.float32))
@@ -40,7 +42,9 @@ class Glassnet:
         self.trained: list[Trained] = []
 
     def start(self) -> None:
-        self.net = Network(self.layers, self.work.widths[0], self.loss, seed=0)
+        self.net = Network(
+            self.layers, self.work.widths[0], self.loss, seed=0, matmul_precision=self.matmul_precision
+        )
         for layer, (W, b) in zip(self.net.layers, initial_parameters(self.work), strict=True):
             assert isinstance(layer, Dense)
             layer.W[:], layer.b[:] = W, b
