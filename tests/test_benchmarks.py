@@ -111,6 +111,7 @@ def test_a_partial_run_replaces_its_rows_only_and_leaves_no_temporary_file(tmp_p
 def test_what_may_round_is_beside_its_like(tmp_path: Path) -> None:
     from benchmarks.rows import Plan, _row
     from benchmarks.tables import merge, page
+    from benchmarks.works import WORKS
 
     times = {"glassnet": 3.0, "glassnet bf16": 1.0, "torch bf16": 2.0, "jax": 4.0}
     plan = Plan(tmp_path, {}, 1, 1, True, 0.0, list(times), "first", print)
