@@ -30,8 +30,8 @@ __all__ = ["ROUNDS", "gains_by_halves", "product_by_halves"]
 Array = npt.NDArray[Any]
 ROUNDS = HALVES_TOO  # whether there is a gain in being allowed to
 _WIDE = 2 * TALL  # rows and columns of what is multiplied at a time, and terms of a square
-_DEEP = 384  # terms at a time: 32 rows of A and 32 columns of B fit the first cache together
-_HIGH, _BROAD = 768, 1024  # rows of A and columns of B whose halves are kept at a time
+_DEEP = 768  # terms at a time
+_HIGH, _BROAD = 768, 512  # rows of A and columns of B whose halves are kept at a time, in the second cache
 _SQUARE = TALL * DEPTH  # bytes
 _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, from which it pays
 
