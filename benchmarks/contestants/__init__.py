@@ -74,8 +74,8 @@ THREADS = (N_CORES, 1) if N_CORES > 1 else (1,)
 ALL = frozenset({"W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9a", "W9b"})
 # On a full batch a Python loop's cost is nothing, but a copy of all rows per step would be everything.
 FULL_BATCH = frozenset({"W6", "W7"})
-#: Elsewhere glassnet multiplies stored bytes, or products are too small, and rounding changes nothing.
-LARGE_PRODUCTS = frozenset({"W4", "W9b"})
+#: Elsewhere products are too small for squares of registers, and being allowed to round changes nothing.
+LARGE_PRODUCTS = frozenset({"W3", "W4", "W7", "W9b"})
 
 
 def _threads(work: Work) -> Choices:

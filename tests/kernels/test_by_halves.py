@@ -161,6 +161,26 @@ def test_only_who_may_round_does(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(seen) == 4 * in_batch
 
 
+@SQUARES
+@pytest.mark.parametrize(("K", "B", "N"), [(64, 64, 16), (191, 70, 33), (1300, 341, 10)])
+def test_digits_of_stored_bytes_are_fewer(K: int, B: int, N: int, members: None) -> None:
+    """Bytes stay exact; of the floats, what is below 2^-16 of their column's largest is left out."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (400, K), dtype=np.uint8)
+    A = kernels.StoredRows(X, rng.integers(0, 400, B), np.float32([1 / 255]), np.float32([-0.4]))
+    exact = X[A.rows] / 255 - 0.4
+    for factor, whole in ((A, exact), (A.T, exact.T)):
+        M = (rng.normal(size=(whole.shape[1], N)) * np.geomspace(1e-3, 10, N)).astype(np.float32)
+        found = {}
+        for may_round in (False, True):
+            found[may_round] = np.full((len(whole), N), np.nan, np.float32)
+            kernels.product(factor, M, found[may_round], may_round)
+            error = np.abs(found[may_round] - whole @ M.astype(float)).max(axis=0)
+            largest = len(M) * np.abs(M).max(axis=0)
+            assert (error <= (2.0**-16 if may_round else 2.0**-22) * largest).all()
+        assert (found[False] != found[True]).any()
+
+
 def test_it_learns_as_well(tmp_path: Any) -> None:
     """The same network, products rounded or not: nearly the same predictions, and as good ones."""
     rng = np.random.default_rng(0)

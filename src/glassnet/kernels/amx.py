@@ -27,7 +27,7 @@ from glassnet.kernels.tile import FEATURES
 
 __all__ = [
     "DEPTH", "HALVES_TOO", "SQUARES", "SUMS", "TALL", "hand_back", "squares_of_bytes", "squares_of_halves",
-    "squares_of_parts", "take",
+    "squares_of_parts", "squares_of_rounded", "take",
 ]  # fmt: skip
 
 TALL = 16  # rows of a tile
@@ -88,48 +88,55 @@ def hand_back(_context: Any) -> Any:
     return types.void(), generate
 
 
-@intrinsic
-def squares_of_bytes(
-    _context: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, n: Any, n_tiles: Any, sums: Any,
-    factor: Any, offset: Any, column_step: Any, plus: Any, plus_row: Any, plus_step: Any, out: Any,
-    out_row: Any, out_step: Any,
-) -> Any:  # fmt: skip
-    """out (16, 16) = bytes @ digits * factor (16) + offset (16) + plus (16, 16), which may be out itself.
+def _make_squares_of_bytes(lowest: int) -> Any:
+    """A Numba function for out (16, 16) = bytes @ digits * factor (16) + offset (16) + plus (16, 16).
 
-    For n_tiles of them, each place being so many steps further on. Row r has its 64 n bytes at a + r a_row;
-    the digits are those of `digits.to_digits`; `sums` has room for SUMS words.
+    Digits below the lowest are left out. For n_tiles of them, each place being so many steps further on; plus
+    may be out itself. Row r has its 64 n bytes at a + r a_row; the digits are those of `digits.to_digits`;
+    `sums` has room for SUMS words.
     """
 
-    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, a_row, a_step, b, b_step, n, n_tiles, sums, factor, offset, column_step, *ends = args
-        plus, plus_row, plus_step, out, out_row, out_step = ends
-        kind = a.type
-        on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbusd")
-        stored, digit = DIGITS, (DIGITS + 1, DIGITS + 2)
+    @intrinsic
+    def squares_of_bytes(
+        _context: Any, a: Any, a_row: Any, a_step: Any, b: Any, b_step: Any, n: Any, n_tiles: Any, sums: Any,
+        factor: Any, offset: Any, column_step: Any, plus: Any, plus_row: Any, plus_step: Any, out: Any,
+        out_row: Any, out_step: Any,
+    ) -> Any:  # fmt: skip
+        def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+            a, a_row, a_step, b, b_step, n, n_tiles, sums, factor, offset, column_step, *ends = args
+            plus, plus_row, plus_step, out, out_row, out_step = ends
+            kind = a.type
+            on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbusd")
+            stored, digit = DIGITS, (DIGITS + 1, DIGITS + 2)
 
-        def products(tile: Any, i: Any) -> None:
-            at = _further(builder, builder.add(a, builder.mul(i, kind(DEPTH))), tile, a_step)
-            on_square("tileloadd64", stored, at, a_row)
-            digits = _further(builder, builder.add(b, builder.mul(i, kind(16 * _GROUP))), tile, b_step)
-            for d in range(DIGITS):
-                on_square("tileloadd64", digit[d % 2], builder.add(digits, kind(64 * d)), kind(_GROUP))
-                multiply(d, stored, digit[d % 2])
+            def products(tile: Any, i: Any) -> None:
+                at = _further(builder, builder.add(a, builder.mul(i, kind(DEPTH))), tile, a_step)
+                on_square("tileloadd64", stored, at, a_row)
+                digits = _further(builder, builder.add(b, builder.mul(i, kind(16 * _GROUP))), tile, b_step)
+                for d in range(lowest, DIGITS):
+                    on_square("tileloadd64", digit[d % 2], builder.add(digits, kind(64 * d)), kind(_GROUP))
+                    multiply(d, stored, digit[d % 2])
 
-        def finish(tile: Any, r: Any, words: list[Lanes]) -> None:
-            by, more = (
-                load(builder, FLOATS, _further(builder, start, tile, column_step))
-                for start in (factor, offset)
-            )
-            term = load(
-                builder, FLOATS, _further(builder, _further(builder, plus, tile, plus_step), r, plus_row)
-            )
-            to = _further(builder, _further(builder, out, tile, out_step), r, out_row)
-            value_of(words, by, more).plus(term).store(to)
+            def finish(tile: Any, r: Any, words: list[Lanes]) -> None:
+                by, more = (
+                    load(builder, FLOATS, _further(builder, start, tile, column_step))
+                    for start in (factor, offset)
+                )
+                term = load(
+                    builder, FLOATS, _further(builder, _further(builder, plus, tile, plus_step), r, plus_row)
+                )
+                to = _further(builder, _further(builder, out, tile, out_step), r, out_row)
+                value_of(words, by, more).plus(term).store(to)
 
-        _tile_after_tile(builder, n_tiles, n, sums, products, finish)
-        return context.get_dummy_value()
+            _tile_after_tile(builder, n_tiles, n, sums, range(lowest, DIGITS), products, finish)
+            return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 17), generate
+        return types.void(*[types.intp] * 17), generate
+
+    return squares_of_bytes
+
+
+squares_of_bytes, squares_of_rounded = _make_squares_of_bytes(0), _make_squares_of_bytes(1)
 
 
 @intrinsic
@@ -165,7 +172,7 @@ def squares_of_parts(
             to = _further(builder, builder.add(out, builder.mul(tile, kind(4 * LANES))), r, out_row)
             smallest.plus(small).plus(large).plus(load(builder, FLOATS, to)).store(to)
 
-        _tile_after_tile(builder, n_tiles, n, sums, products, finish)
+        _tile_after_tile(builder, n_tiles, n, sums, range(PARTS), products, finish)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 8), generate
@@ -213,19 +220,19 @@ def squares_of_halves(
 
 
 def _tile_after_tile(
-    builder: Any, n_tiles: Any, n: Any, sums: Any, products: Callable[[Any, Any], None],
+    builder: Any, n_tiles: Any, n: Any, sums: Any, orders: range, products: Callable[[Any, Any], None],
     finish: Callable[[Any, Any, list[Lanes]], None],
 ) -> None:  # fmt: skip
-    """products(tile, i) for i < n add to the first registers; finish(tile, row, sums) makes floats of these.
+    """products(tile, i) for i < n add to some registers; finish(tile, row, sums) makes floats of these.
 
-    That goes on while the next tile's squares are multiplied: the processor can do both at once. There are as
-    many sums for floats in PARTS as for DIGITS: one for each order of magnitude.
+    That goes on while the next tile's squares are multiplied: the processor can do both at once. There is a
+    register for each of the orders of magnitude.
     """
     kind = sums.type
 
     def finish_row(tile: Any, r: Any) -> None:
         found = builder.add(sums, builder.mul(r, kind(64)))  # digit by digit, row by row
-        finish(tile, r, [load(builder, WORDS, builder.add(found, kind(1024 * d))) for d in range(DIGITS)])
+        finish(tile, r, [load(builder, WORDS, builder.add(found, kind(1024 * d))) for d in orders])
 
     def finish_rows(tile: Any, start: Any) -> None:
         with cgutils.for_range_slice(builder, start, kind(TALL), kind(1)) as (r, _):
@@ -235,7 +242,7 @@ def _tile_after_tile(
     with cgutils.for_range(builder, n_tiles) as tiles:
         tile, before = tiles.index, builder.sub(tiles.index, kind(1))
         one_before = builder.icmp_signed(">", tile, kind(0))
-        for d in range(DIGITS):
+        for d in orders:
             on_square("tilezero", d)
         with cgutils.for_range(builder, n) as loop:
             products(tile, loop.index)
@@ -245,7 +252,7 @@ def _tile_after_tile(
                     finish_row(before, builder.add(builder.mul(loop.index, kind(_AT_ONCE)), kind(i)))
         with builder.if_then(one_before):
             finish_rows(before, builder.mul(n, kind(_AT_ONCE)))  # what is left after few squares
-        for d in range(DIGITS):
+        for d in orders:
             on_square("tilestored64", d, builder.add(sums, kind(1024 * d)), kind(64))
     finish_rows(builder.sub(n_tiles, kind(1)), kind(0))
 

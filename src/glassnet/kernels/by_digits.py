@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels import amx
-from glassnet.kernels.amx import hand_back, squares_of_bytes, take
+from glassnet.kernels.amx import hand_back, squares_of_bytes, squares_of_rounded, take
 from glassnet.kernels.digits import (
     ADDED,
     DIGITS,
@@ -97,7 +97,8 @@ def _room_for_digits(deep: int, wide: int) -> Any:
 
 
 def rows_times(
-    squares: Any, X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array, out: Array
+    squares: Any, may_round: bool, X: Array, rows: Array, start: int, scale: Array, shift: Array, W: Array,
+    out: Array,
 ) -> None:  # fmt: skip
     """out (B, N) = (X[rows, start : start + K] * scale + shift) @ W (K, N).
 
@@ -129,15 +130,15 @@ def rows_times(
                         n_tiles = (stop - top) // tall
                         done = n_tiles * tall
                         _in_squares(
-                            n_tiles, A.ctypes.data, A.strides[0], tall * A.strides[0], groups, digits, block,
-                            0, by_column, k == 0,
+                            may_round, n_tiles, A.ctypes.data, A.strides[0], tall * A.strides[0], groups,
+                            digits, block, 0, by_column, k == 0,
                             out.ctypes.data + top * out.strides[0] + 4 * (n + LANES * block),
                             out.strides[0], tall * out.strides[0], sums,
                         )  # fmt: skip
                     for first in range(top + done, stop, tall):
                         _tile(
-                            squares, A, (first - top) * A.strides[0], A.strides[0], GROUP, groups, digits,
-                            block, by_column, k == 0, out, n, first, min(tall, B - first), sums,
+                            squares, may_round, A, (first - top) * A.strides[0], A.strides[0], GROUP, groups,
+                            digits, block, by_column, k == 0, out, n, first, min(tall, B - first), sums,
                             corner,
                         )  # fmt: skip
     if squares is not None:
@@ -154,8 +155,9 @@ def _copy_rows(X: Array, rows: Array, start: int, K: int, first: int, A: Array) 
 
 @jit
 def _tile(
-    squares: Any, A: Array, start: int, a_row: int, a_group: int, groups: int, digits: Array, block: int,
-    by_column: Array, fresh: bool, out: Array, left: int, first: int, tall: int, sums: Array, corner: Array,
+    squares: Any, may_round: bool, A: Array, start: int, a_row: int, a_group: int, groups: int, digits: Array,
+    block: int, by_column: Array, fresh: bool, out: Array, left: int, first: int, tall: int, sums: Array,
+    corner: Array,
 ) -> None:  # fmt: skip
     """Rows `first` to `first + tall` of out, the sixteen columns of a block: their first part, or one more.
 
@@ -178,7 +180,9 @@ def _tile(
         before, before_row = (nothing, 0) if fresh else (to, stride)
         tile_of_digits(a, a_row, a_group, b, groups, by, plus, before, before_row, to, stride)
     else:
-        _in_squares(1, a, a_row, 0, groups, digits, block, 0, by_column, fresh, to, stride, 0, sums)
+        _in_squares(
+            may_round, 1, a, a_row, 0, groups, digits, block, 0, by_column, fresh, to, stride, 0, sums
+        )
     if not whole:
         for r in range(tall):
             for j in range(wide):
@@ -187,8 +191,8 @@ def _tile(
 
 @jit
 def _in_squares(
-    n: int, a: int, a_row: int, a_step: int, groups: int, digits: Array, block: int, across: int,
-    by_column: Array, fresh: bool, to: int, row: int, step: int, sums: Array,
+    may_round: bool, n: int, a: int, a_row: int, a_step: int, groups: int, digits: Array, block: int,
+    across: int, by_column: Array, fresh: bool, to: int, row: int, step: int, sums: Array,
 ) -> None:  # fmt: skip
     """n whole tiles of out, the first one at `to`, each `step` bytes further on: by squares.
 
@@ -199,10 +203,17 @@ def _in_squares(
         b, by = digits.ctypes.data + block * digits.strides[0], by_column.ctypes.data + 4 * LANES * block
         plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
         before, before_row, before_step = (nothing, 0, 0) if fresh else (to, row, step)
-        squares_of_bytes(
-            a, a_row, a_step, b, across * digits.strides[0], groups * GROUP // amx.DEPTH, n,
-            sums.ctypes.data, by, plus, across * 4 * LANES, before, before_row, before_step, to, row, step,
-        )  # fmt: skip
+        steps = groups * GROUP // amx.DEPTH
+        if may_round:  # the lowest digit is 2^-16 of a column's largest number
+            squares_of_rounded(
+                a, a_row, a_step, b, across * digits.strides[0], steps, n, sums.ctypes.data, by, plus,
+                across * 4 * LANES, before, before_row, before_step, to, row, step,
+            )  # fmt: skip
+        else:
+            squares_of_bytes(
+                a, a_row, a_step, b, across * digits.strides[0], steps, n, sums.ctypes.data, by, plus,
+                across * 4 * LANES, before, before_row, before_step, to, row, step,
+            )  # fmt: skip
 
 
 @jit
@@ -217,7 +228,8 @@ def _scales(largest: Any) -> tuple[Any, Any]:
 
 
 def columns_times(
-    squares: Any, X: Array, rows: Array, start: int, scale: Array, shift: Array, D: Array, out: Array
+    squares: Any, may_round: bool, X: Array, rows: Array, start: int, scale: Array, shift: Array, D: Array,
+    out: Array,
 ) -> None:  # fmt: skip
     """out (K, N) = (X[rows, start : start + K] * scale + shift).T @ D (B, N), by pieces of D."""
     if squares is not None:
@@ -254,14 +266,14 @@ def columns_times(
                     if squares is not None and first + tall <= stop:
                         done = width // LANES
                         _in_squares(
-                            done, A.ctypes.data + (first - strip) * a_row, a_row, 0, depth // GROUP, digits,
-                            0, 1, by_column, top == 0, out.ctypes.data + first * out.strides[0] + 4 * n,
-                            out.strides[0], 4 * LANES, sums,
+                            may_round, done, A.ctypes.data + (first - strip) * a_row, a_row, 0,
+                            depth // GROUP, digits, 0, 1, by_column, top == 0,
+                            out.ctypes.data + first * out.strides[0] + 4 * n, out.strides[0], 4 * LANES, sums,
                         )  # fmt: skip
                     for block in range(done, up_to(width, LANES) // LANES):
                         _tile(
-                            squares, A, (first - strip) * a_row, a_row, a_group, depth // GROUP, digits,
-                            block, by_column, top == 0, out, n, first, min(tall, stop - first),
+                            squares, may_round, A, (first - strip) * a_row, a_row, a_group, depth // GROUP,
+                            digits, block, by_column, top == 0, out, n, first, min(tall, stop - first),
                             sums, corner,
                         )  # fmt: skip
     if squares is not None:

@@ -93,7 +93,7 @@ def product(
     A: Array | StoredRows | StoredColumns, B: Array, out: Array, may_round: bool = False
 ) -> None:  # fmt: skip
     if not isinstance(A, np.ndarray):
-        A.times(B, out)
+        A.times(B, out, may_round)
         return
     (M, K), N = A.shape, B.shape[1]
     if M == 1 or M * K * N < 8 * LONG:

@@ -48,9 +48,11 @@ def _add_products(builder: Any, total: Any, stored: Any, digits: Any) -> None:
 
 
 def value_of(sums: list[Lanes], factor: Lanes, offset: Lanes) -> Lanes:
-    """The digits' sums as one number, times a factor, plus an offset."""
-    low, middle, high = (total.as_floats() for total in sums)
-    return high.times_plus(256.0, middle).times_plus(256.0, low).times_plus(factor, offset)
+    """The digits' sums, or those of the upper ones, as one number, times a factor, plus an offset."""
+    *lower, value = (total.as_floats() for total in sums)
+    for digit in [*reversed(lower), *[0.0] * (DIGITS - len(sums))]:
+        value = value.times_plus(256.0, digit)
+    return value.times_plus(factor, offset)
 
 
 @intrinsic

@@ -77,10 +77,10 @@ class StoredRows:
         """The setting of registers of squares for products with these rows, or None for vectors."""
         return SQUARES if len(self.rows) >= _MANY else None
 
-    def times(self, W: Array, out: Array) -> None:
+    def times(self, W: Array, out: Array, may_round: bool = False) -> None:
         """out (B, N) = these @ W (K, N); out is float32, its rows without gaps."""
         W = np.ascontiguousarray(W, np.float32)
-        form, first = (_ROWS_BY_ONE, ()) if out.shape[1] == 1 else (_ROWS, (self.registers,))
+        form, first = (_ROWS_BY_ONE, ()) if out.shape[1] == 1 else (_ROWS, (self.registers, may_round))
         members, edges = self.shares(out.shape[1])
         if members is None:
             form.alone(*first, self.X, self.rows, 0, self.scale, self.shift, W, out)
@@ -104,11 +104,11 @@ class StoredColumns:
 
     T: StoredRows
 
-    def times(self, D: Array, out: Array) -> None:
+    def times(self, D: Array, out: Array, may_round: bool = False) -> None:
         """out (K, N) = these @ D (B, N); out is float32, its rows without gaps."""
         D = np.ascontiguousarray(D, np.float32)  # somebody's layer may hand back another kind
         A = self.T
-        form, first = (_COLUMNS_BY_ONE, ()) if out.shape[1] == 1 else (_COLUMNS, (A.registers,))
+        form, first = (_COLUMNS_BY_ONE, ()) if out.shape[1] == 1 else (_COLUMNS, (A.registers, may_round))
         members, edges = A.shares(out.shape[1])
         if members is None:
             form.alone(*first, A.X, A.rows, 0, A.scale, A.shift, D, out)
