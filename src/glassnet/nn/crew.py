@@ -52,10 +52,10 @@ class Crew:
         self.networks = [network, *(twin(network) for _ in range(size - 1))]
         self._threads = ThreadPoolExecutor(max(1, size - 1), initializer=kernels.work_alone)
 
-    def map(self, work: Callable[[Network, slice], T], n_rows: int) -> list[T]:
-        """What `work` returns for each stretch of the rows, in their order."""
+    def map(self, work: Callable[[Network, slice], T], n_rows: int, each: int = _SHARES) -> list[T]:
+        """What `work` returns for each stretch of the rows, in their order: `each` for every thread."""
         network = self.networks[0]
-        shares = len(self.networks) * (_SHARES if network.n_parameters <= _LARGE else 1)
+        shares = len(self.networks) * (each if network.n_parameters <= _LARGE else 1)
         n_chunks = -(-n_rows // network.chunk_rows)
         edges = sorted({min(n_rows, n_chunks * i // shares * network.chunk_rows) for i in range(shares + 1)})
         stretches = list(itertools.starmap(slice, itertools.pairwise(edges))) or [slice(0, 0)]
@@ -101,11 +101,13 @@ def twin(network: Network) -> Network:
     return other
 
 
-def over_rows(network: Network, n_rows: int, work: Callable[[Network, slice], T]) -> list[T]:
+def over_rows(
+    network: Network, n_rows: int, work: Callable[[Network, slice], T], each: int = _SHARES
+) -> list[T]:  # fmt: skip
     """Call work(network, rows) for all rows: once, or for each stretch of them by the threads of its crew."""
     if network.crew is None:
         return [work(network, slice(0, n_rows))]
-    return network.crew.map(work, n_rows)
+    return network.crew.map(work, n_rows, each)
 
 
 @contextmanager
@@ -144,5 +146,5 @@ def logits(network: Network, X: Any) -> Array:
             Z[rows] = network.forward(np.ascontiguousarray(part, dtype=network.dtype))
 
     with crewed(network) if len(Z) * network.n_parameters >= _MANY else nullcontext():
-        over_rows(network, len(Z), fill)
+        over_rows(network, len(Z), fill, 2 * _SHARES)  # there are no sums, and nobody waits long for the last
     return Z
