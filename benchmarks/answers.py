@@ -1,9 +1,9 @@
-"""The coursework's two questions on CIFAR-10, and their answers put into the documentation.
+"""The coursework's two questions on CIFAR-10 and one of precision, and their answers in the documentation.
 
     python benchmarks/answers.py --data cifar10-train.zip --runs runs
 
-does what is left of `cifar10-activations` and `cifar10-optimizers` (10 to 20 minutes each on two idle cores
-when nothing is done yet; killed at any moment, the same command goes on), puts the tables, verdicts and
+does what is left of `cifar10-activations`, `cifar10-optimizers` and `cifar10-precision` (10 to 20 minutes each
+on two idle cores when nothing is done yet; killed at any moment, the same command goes on), puts the tables, verdicts and
 limits of each into docs/answers.md, and writes its report and exports. All runs done, it takes seconds.
 """
 
@@ -23,7 +23,7 @@ from glassnet.lab.export import outcome_markdown
 from glassnet.report import write_report
 
 ROOT = Path(__file__).resolve().parent.parent
-PLANS = ("cifar10-activations", "cifar10-optimizers")
+PLANS = ("cifar10-activations", "cifar10-optimizers", "cifar10-precision")
 
 
 def main() -> None:

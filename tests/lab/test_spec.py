@@ -124,3 +124,15 @@ def test_a_new_plan_is_a_copy_under_its_own_name_and_overwrites_nothing(tmp_path
 def test_an_unknown_plan_is_named(plan: str) -> None:
     with pytest.raises(InputError, match=r"there is no plan|did you mean 'activations'"):
         load_experiment(plan)
+
+
+def test_settings_that_came_later_leave_older_hashes_alone() -> None:
+    usual, rounded = (
+        RunSpec.model_validate({"data": {"source": "digits"}, "training": training})
+        for training in ({}, {"matmul_precision": "bfloat16"})
+    )
+    assert "matmul_precision" not in usual.identity("")["training"]
+    assert rounded.identity("")["training"]["matmul_precision"] == "bfloat16"
+    assert usual.key("") != rounded.key("")
+    plan = load_experiment("activations")
+    assert plan.hash() == "137beb1e71df"  # as it was before there was such a setting

@@ -33,6 +33,7 @@ __all__ = [
 
 FORMAT = 1  # of run folders; another number is another lab's folder
 #: what is done about rare classes; each is explained in `lab.train_one`
+_CAME_LATER = {"training": {"matmul_precision": "full"}}
 TREATMENTS = ("none", "class_weight", "focal", "oversample", "undersample", "logit_adjustment")
 NORMS = ("none", "batch", "layer", "rms")
 THRESHOLDS = ("half", "best_f1")
@@ -159,7 +160,7 @@ class RunSpec(Plain):
 
     def identity(self, fingerprint: str) -> dict[str, Any]:
         """What the result depends on: not where the data lie, but what they are."""
-        plain = self.model_dump(mode="json")
+        plain = _as_before(self.model_dump(mode="json"))
         for place in ("source", "target", "one_vs_rest", "size"):
             del plain["data"][place]
         return {"format": FORMAT, "glassnet": __version__, "fingerprint": fingerprint, **plain}
@@ -347,7 +348,16 @@ class Experiment(Plain):
 
     def hash(self) -> str:
         """Hash of the plan, 12 hexadecimal digits: it stands on every report of it."""
-        return digest(self.model_dump(mode="json"))[:12]
+        return digest(_as_before(self.model_dump(mode="json")))[:12]
+
+
+def _as_before(plain: dict[str, Any]) -> dict[str, Any]:
+    """A spec without settings that came later and say nothing: older runs and plans keep their hashes."""
+    for section, settings in _CAME_LATER.items():
+        for name, usual in settings.items():
+            if plain[section][name] == usual:
+                del plain[section][name]
+    return plain
 
 
 def digest(plain: Any) -> str:
