@@ -2,9 +2,10 @@
 
     python benchmarks/answers.py --data cifar10-train.zip --runs runs
 
-does what is left of `cifar10-activations`, `cifar10-optimizers` and `cifar10-precision` (10 to 20 minutes each
-on two idle cores when nothing is done yet; killed at any moment, the same command goes on), puts the tables, verdicts and
-limits of each into docs/answers.md, and writes its report and exports. All runs done, it takes seconds.
+does what is left of `cifar10-activations`, `cifar10-optimizers` and `cifar10-precision` (5 to 20 minutes each
+on two idle cores when nothing is done yet; killed at any moment, the same command goes on), puts the tables,
+verdicts and limits of each into docs/answers.md, and writes its report and exports. All runs done, it takes
+seconds.
 """
 
 from __future__ import annotations

@@ -175,12 +175,8 @@ def _row(work: Work, contestants: dict[str, Json], plan: Plan) -> Json:
     row: Json = {"title": work.title, "unit": work.unit, "turns": plan.repeats, "contestants": contestants}
     mine = contestants.get("glassnet", {})
     if "median" in mine:
-        timed = {name: c for name, c in contestants.items() if "median" in c and name != "glassnet"}
-        row["ratios"] = {
-            name: _ratio(mine, c)
-            for name, c in timed.items()
-            if CONTESTANTS[name].peer and not CONTESTANTS[name].own
-        }
+        timed = {name: c for name, c in contestants.items() if "median" in c}
+        row["ratios"] = {name: _ratio(mine, c) for name, c in timed.items() if CONTESTANTS[name].beside}
         if "glassnet bf16" in timed and "torch bf16" in timed:
             row["rounded"] = _ratio(timed["glassnet bf16"], timed["torch bf16"])
         if "products" in timed:

@@ -55,7 +55,7 @@ def page(results: Json) -> str:
     rows = results["rows"]
     present = {name for row in rows.values() for name in row["contestants"]}
     names = [name for name in CONTESTANTS if name in present and CONTESTANTS[name].peer]
-    peers = [name for name in names if not CONTESTANTS[name].own]
+    peers = [name for name in names if CONTESTANTS[name].beside]
     parts = ["# The engine beside its peers", "Made by `python -m benchmarks`; do not edit. What it means: "
              "[benchmarks.md](../benchmarks.md)."]  # fmt: skip
     if rows:

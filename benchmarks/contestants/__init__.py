@@ -66,6 +66,11 @@ class Kind:
     peer: bool = True
     own: bool = False
 
+    @property
+    def beside(self) -> bool:
+        """Whether glassnet's time is divided by this one's."""
+        return self.peer and not self.own
+
     def installed(self) -> bool:
         return all(importlib.util.find_spec(name) is not None for name in self.needs)
 

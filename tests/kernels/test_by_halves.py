@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import glassnet
 from glassnet import MLPClassifier, MLPRegressor, kernels
@@ -15,12 +18,14 @@ from glassnet.errors import InputError
 from glassnet.kernels import by_halves, team
 from glassnet.lab import RunSpec
 from glassnet.lab.train_one import set_up
-from glassnet.nn import Dense, Dropout, Network, Residual, load_network, save_network
+from glassnet.nn import Adam, Dense, Dropout, Network, Residual, load_network, save_network
 from glassnet.nn.crew import twin
-from glassnet.train import Feed, fit
+from glassnet.train import Feed, History, Run, fit, fit_lbfgs, load_checkpoint
+from glassnet.train.checkpoint import save_checkpoint
 
 Array = np.ndarray[Any, Any]
-SQUARES = pytest.mark.skipif(not by_halves.ROUNDS, reason="needs a processor with AMX, and Linux")
+ROUNDING = kernels.rounding_pays(1024, 1024, 1024)
+SQUARES = pytest.mark.skipif(not ROUNDING, reason="needs a processor with AMX, Linux and compiled kernels")
 
 
 @pytest.fixture(params=["nobody", "alone", "two"])
@@ -65,7 +70,7 @@ def _check(found: Array, A: Array, B: Array) -> None:
     ("M", "K", "N"),
     [
         (1, 1, 1), (16, 32, 16), (32, 64, 32), (33, 65, 47), (64, 383, 20), (40, 385, 1030), (770, 31, 33),
-        (130, 1200, 96),
+        (130, 1200, 96), (800, 1601, 1100),
     ],
 )  # fmt: skip
 def test_any_shape_however_it_lies(
@@ -93,6 +98,27 @@ def test_parts_of_larger_arrays(members: None) -> None:
 
 
 @SQUARES
+@pytest.mark.parametrize("a_turned", [False, True])
+@pytest.mark.parametrize("b_turned", [False, True])
+def test_only_what_is_theirs_is_read_and_written(a_turned: bool, b_turned: bool, members: None) -> None:
+    """NaN around both factors does not come in, and nothing is written beside the result."""
+
+    def within(A: Array) -> Array:
+        room = np.full((A.shape[0] + 4, A.shape[1] + 40), np.nan, np.float32)
+        room[2:-2, 20:-20] = A
+        return room[2:-2, 20:-20]
+
+    M, K, N = 133, 805, 119
+    A = within(_numbers(K, M)).T if a_turned else within(_numbers(M, K))
+    B = within(_numbers(N, K, seed=1)).T if b_turned else within(_numbers(K, N, seed=1))
+    room = np.full((M + 4, N + 40), 7, np.float32)
+    by_halves.product_by_halves(A, B, room[2:-2, 20:-20])
+    _check(room[2:-2, 20:-20], A, B)
+    room[2:-2, 20:-20] = 7
+    assert (room == 7).all()
+
+
+@SQUARES
 def test_rounding_is_to_the_nearest() -> None:
     A = np.zeros((32, 32), np.float32)
     A[:4, 0] = [1 + 2**-9, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20]
@@ -103,7 +129,7 @@ def test_rounding_is_to_the_nearest() -> None:
 @SQUARES
 @pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf, 3.4e38])
 def test_what_is_not_finite_stays_in_its_row_or_column(strange: float, members: None) -> None:
-    A, B = _numbers(40, 100), _numbers(100, 40, seed=1)
+    A, B = _numbers(140, 100), _numbers(100, 140, seed=1)
     A[5, 50] = strange  # the largest numbers are rounded to infinity
     found = _product(A, B)
     assert not np.isfinite(found[5]).any()
@@ -181,6 +207,38 @@ def test_digits_of_stored_bytes_are_fewer(K: int, B: int, N: int, members: None)
         assert (found[False] != found[True]).any()
 
 
+@SQUARES
+def test_a_shift_counts_the_digits_that_are_there() -> None:
+    """Bytes that are all equal to what is taken off give zero, however their weights are rounded."""
+    X = np.full((128, 640), 77, np.uint8)
+    A = kernels.StoredRows(X, np.arange(128), np.float32([1.0]), np.float32([-77.0]))
+    W = np.random.default_rng(0).normal(size=(640, 32)).astype(np.float32)
+    Z = np.full((128, 32), np.nan, np.float32)
+    kernels.product(A, W, Z, may_round=True)
+    assert np.abs(Z).max() < 77 * 640 * 2.0**-22 * np.abs(W).max()
+
+
+@pytest.mark.skipif(ROUNDING, reason="this processor rounds")
+def test_elsewhere_nothing_changes() -> None:
+    A, B, found = _numbers(128, 256), _numbers(256, 128, seed=1), np.empty((2, 128, 128), np.float32)
+    for may_round in (False, True):
+        kernels.product(A, B, found[int(may_round)], may_round)
+    np.testing.assert_array_equal(*found)
+
+
+@SQUARES
+def test_the_same_bits_again() -> None:
+    """Whichever thread does which part."""
+    X, y = _numbers(600, 300), np.arange(600) % 10
+    found = []
+    for _ in range(2):
+        net = Network([Dense(256, "relu"), Dense(10)], 300, seed=0, matmul_precision="bfloat16")
+        fit(net, Feed(net, X, y), epochs=2, batch_size=128)
+        found.append(net.theta.copy())
+    np.testing.assert_array_equal(*found)
+
+
+@SQUARES
 def test_it_learns_as_well(tmp_path: Any) -> None:
     """The same network, products rounded or not: nearly the same predictions, and as good ones."""
     rng = np.random.default_rng(0)
@@ -203,14 +261,40 @@ def test_it_learns_as_well(tmp_path: Any) -> None:
 def test_unknown_precisions_and_float64_are_refused() -> None:
     with pytest.raises(InputError, match="unknown matmul_precision 'bfloat': did you mean 'bfloat16'"):
         Network([Dense(2)], 3, matmul_precision="bfloat")
-    with pytest.raises(InputError, match="networks of float32"):
+    with pytest.raises(InputError, match=r"networks of float32, and this one is of float64"):
         Network([Dense(2)], 3, dtype="float64", matmul_precision="bfloat16")
+    net = Network([Dense(2)], 3)
+    with pytest.raises(InputError, match="unknown matmul_precision"):
+        net.matmul_precision = "half"
+    net.matmul_precision = "bfloat16"
+    with pytest.raises(InputError, match="L-BFGS needs a loss that follows the smallest step"):
+        fit_lbfgs(net, Feed(net, np.eye(3), [0, 1, 0]))
+    with pytest.raises(InputError, match=r"lbfgs.*matmul_precision"):
+        MLPClassifier(solver="lbfgs", matmul_precision="bfloat16").fit([[0.0], [1.0]], [0, 1])
     with pytest.raises(ValueError, match="matmul_precision"):
         MLPClassifier(matmul_precision="half").fit([[0.0], [1.0]], [0, 1])
     with pytest.raises(ValueError, match="matmul_precision"):
         RunSpec.model_validate(
             {"data": {"source": "digits"}, "training": {"matmul_precision": "half"}}
         )  # fmt: skip
+
+
+def test_it_can_be_set_at_any_time_and_goes_wherever_the_network_goes(tmp_path: Any) -> None:
+    net = Network([Dense(4), Residual(Dense(4)), Dense(2)], 3)
+    assert "matmul_precision" not in repr(net)
+    for precision in ("bfloat16", "full"):
+        net.matmul_precision = precision
+        for same in (net, copy.deepcopy(net), pickle.loads(pickle.dumps(net)), twin(net)):
+            assert same.matmul_precision == precision
+            assert {layer.may_round for layer in same.every_layer()} == {precision == "bfloat16"}
+    other = Network(net.layers, 3, matmul_precision="bfloat16")
+    assert repr(other).endswith("matmul_precision='bfloat16')")
+    assert Network(other.layers, 3).matmul_precision == "full"  # layers are descriptions
+    run = Run(other, Adam(), History(), 1)
+    run.optimizer.start(other)
+    save_checkpoint(run, tmp_path / "run.npz")
+    with pytest.raises(InputError, match=r"was made with Network.*bfloat16"):
+        load_checkpoint(tmp_path / "run.npz", net, Adam(), 1)
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
@@ -221,6 +305,12 @@ def test_estimators_hand_it_on(kind: Any) -> None:
     fitted = kind(**settings, matmul_precision="bfloat16").fit(X, y)
     assert fitted.network_.matmul_precision == "bfloat16"
     assert fitted.network_.dtype == np.float32
+    assert clone(fitted).matmul_precision == "bfloat16"
+    fitted.set_params(warm_start=True, matmul_precision="full")
+    network, theta = fitted.network_, fitted.network_.theta
+    assert fitted.fit(X, y).network_ is network  # it goes on as it is
+    assert fitted.network_.theta is theta
+    assert network.matmul_precision == "full"
     usual = kind(**settings).fit(X, y)
     assert usual.network_.matmul_precision == "full"
     assert usual.network_.dtype == np.float64

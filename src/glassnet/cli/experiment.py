@@ -26,8 +26,8 @@ Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where the 
 HELP = (
     "Run an experiment and write its report: `glassnet run PLAN`. PLAN is a TOML file or a built-in plan: "
     "activations, optimizers, initializers, learning-rates, batch-sizes, imbalance, depth-width, "
-    "regularisers, cifar10-activations, cifar10-optimizers; coursework and demo train each network once."
-    " `glassnet run plan --help` and `glassnet run coursework --help` show the options."
+    "regularisers, cifar10-activations, cifar10-optimizers, cifar10-precision; coursework and demo train "
+    "each network once. `glassnet run plan --help` and `glassnet run coursework --help` show the options."
 )
 
 

@@ -78,11 +78,11 @@ def _dense(units: int, f: Activation, neighbour: Activation, initializer: Any, l
 
 
 def build_network(
-    estimator: Any, n_features: int, n_outputs: int, loss: Loss, given: np.dtype[Any], seed: int
+    estimator: Any, n_features: int, n_outputs: int, loss: Loss, data_type: np.dtype[Any], seed: int
 ) -> Network:
     """The network of an estimator: Dense, [normalisation,] activation, [dropout,] ..., Dense.
 
-    It is as precise as the data are `given`, unless products may be less so.
+    It computes in the type of the data, or in float32 if products may be rounded to less.
     """
     hidden = widths(estimator.hidden_layer_sizes)
     specs = _one_for_each_layer("activation", estimator.activation, len(hidden))
@@ -99,7 +99,7 @@ def build_network(
     last = activations[-1] if activations else _activation(estimator.activation)
     layers.append(_dense(n_outputs, activation("identity"), last, estimator.initializer))
     rounded = estimator.matmul_precision == "bfloat16"
-    dtype = np.float32 if rounded else given if given.kind == "f" else np.float64
+    dtype = np.float32 if rounded else data_type if data_type.kind == "f" else np.float64
     return Network(
         layers, n_features, loss, dtype=dtype, seed=seed, matmul_precision=estimator.matmul_precision
     )

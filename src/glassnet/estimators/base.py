@@ -188,6 +188,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 "clip_norm": self.clip_norm is not None, "ema": self.ema is not None,
                 "normalization='batch'": self.normalization == "batch",
                 "weight_decay": self.weight_decay is not None,
+                "matmul_precision='bfloat16'": self.matmul_precision != "full",
             }  # fmt: skip
             for name in (name for name, given in unfit.items() if given):
                 raise InputError(
@@ -242,7 +243,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         n_features = int(rows.X.shape[1])
         wanted = (
             n_features, self.n_outputs_, widths(self.hidden_layer_sizes), repr(self.activation),
-            repr(self.dropout), self.normalization, self.matmul_precision,
+            repr(self.dropout), self.normalization,
         )  # fmt: skip
         if first or getattr(self, "_structure", None) != wanted:
             network = build_network(self, n_features, self.n_outputs_, loss, rows.X.dtype, seed)
@@ -252,7 +253,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 self._show_weights()
             for name in ("_progressed", "_kept", "estimators_"):
                 self.__dict__.pop(name, None)
-        self.network_.loss = loss
+        self.network_.loss, self.network_.matmul_precision = loss, self.matmul_precision
         nothing_yet: dict[str, Any] = {
             "loss_curve_": [], "history_": {}, "t_": 0, "n_iter_": 0, "best_loss_": None,
             "validation_scores_": None, "best_validation_score_": None, "_no_improvement_count": 0,

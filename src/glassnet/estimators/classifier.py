@@ -17,15 +17,8 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from glassnet.errors import InputError
+from glassnet.estimators import decision
 from glassnet.estimators.base import STORED, BaseMLP, Role
-from glassnet.estimators.decision import (
-    best_temperature,
-    f1_threshold,
-    log_mean,
-    log_sigmoid,
-    log_softmax,
-    logit,
-)
 from glassnet.estimators.labels import class_weights, refuse_other_labels
 from glassnet.estimators.rows import Rows
 from glassnet.estimators.training import how_to_hold_out
@@ -67,7 +60,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     momentum : float in [0, 1], for solver="sgd", "momentum", "nesterov"
     nesterovs_momentum : bool, for solver="sgd"
     early_stopping : bool, hold out rows and stop when their score does not rise; not for "lbfgs"
-    validation_fraction : float in [0, 1), share of the rows held out, of each class as of all
+    validation_fraction : float in [0, 1), share of the rows held out; classes keep
+        their shares
     beta_1, beta_2, epsilon : of solver="adam", "adamw", "nadam", "radam"
     n_iter_no_change : epochs without improvement before training stops
     max_fun : most evaluations of the loss, for "lbfgs"
@@ -87,7 +81,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
     time_limit : seconds after which training (of each network) ends, at the end of an epoch
     ema : float in (0, 1), decay of an average of the weights that takes their place
-    threshold : probability from which the second of two classes is predicted; "f1" finds the best by F1
+    threshold : for two classes, the probability from which on the second is predicted: a number, or "f1" for
+        the best F1 on the validation rows
     temperature_scaling : bool, calibrate the probabilities on the validation rows (Guo et al. 2017)
     matmul_precision : "full", or "bfloat16" as `Network` explains it, with all else in float32
     n_ensemble : number of networks whose mean probability is the prediction
@@ -303,9 +298,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             X, _, weight = held.chosen()
             target = held.target if held.which is None else held.target[held.which]
             if self.temperature_scaling:
-                self.temperature_ = best_temperature(self._checked_logits(X), target, weight)
+                self.temperature_ = decision.best_temperature(self._checked_logits(X), target, weight)
             if self.threshold == "f1":
-                self.threshold_ = f1_threshold(self._checked_logits(X), target)
+                self.threshold_ = decision.f1_threshold(self._checked_logits(X), target)
 
     # Predicting
 
@@ -321,9 +316,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         """Logits of the mean of the members' probabilities, divided by the temperature."""
         Z = outputs[0]  # (n, K)
         if len(outputs) > 1 and self.out_activation_ == "softmax":
-            Z = log_mean([log_softmax(Z) for Z in outputs])
+            Z = decision.log_mean([decision.log_softmax(Z) for Z in outputs])
         elif len(outputs) > 1:
-            Z = log_mean([log_sigmoid(Z) for Z in outputs]) - log_mean([log_sigmoid(-Z) for Z in outputs])
+            Z = decision.log_mean([decision.log_sigmoid(Z) for Z in outputs]) - decision.log_mean(
+                [decision.log_sigmoid(-Z) for Z in outputs]
+            )
         return Z if self.temperature_ == 1.0 else Z / self.temperature_
 
     def decision_function(self, X: Any) -> Array:
@@ -355,7 +352,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             return self._label_binarizer.inverse_transform(decided) if self._sparse_labels() else decided
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(Z))
-        above = Z[:, 0] >= logit(self.threshold_) if self.threshold is not None else Z[:, 0] > 0
+        above = Z[:, 0] >= decision.logit(self.threshold_) if self.threshold is not None else Z[:, 0] > 0
         return np.asarray(self.classes_[above.astype(int)])
 
     def _sparse_labels(self) -> bool:
@@ -388,11 +385,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
 
         Z = self._logits(X)
         if self.out_activation_ == "softmax":
-            return log_softmax(Z)
+            return decision.log_softmax(Z)
         if self.n_outputs_ == 1:
             Z = np.concatenate([-Z, Z], axis=1)
         # where a probability rounds to 1 its logarithm is 0: labels that tie in one tie in the other
-        return np.where(Z > 0, np.log(np.maximum(expit(Z), 0.5)), log_sigmoid(Z))
+        return np.where(Z > 0, np.log(np.maximum(expit(Z), 0.5)), decision.log_sigmoid(Z))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -29,7 +29,10 @@ if _form == "reference":
         """The same."""
 
     FORM = "as floats"
-    ROUNDS = False
+
+    def rounding_pays(M: int, K: int, N: int) -> bool:
+        """Never: nothing is rounded."""
+        return False
 
     def may_stay_bytes(X: Any, n_rows: int, units: int, scale: Any, shift: Any) -> bool:
         """Never: the definition multiplies floats."""
@@ -39,7 +42,7 @@ if _form == "reference":
         """None: the definition goes layer by layer."""
         return range(0)
 else:
-    from glassnet.kernels.by_halves import ROUNDS as ROUNDS
+    from glassnet.kernels.by_halves import rounding_pays as rounding_pays
     from glassnet.kernels.chain import backward_through as backward_through
     from glassnet.kernels.chain import forward_through as forward_through
     from glassnet.kernels.chain import gradient_through as gradient_through

@@ -44,9 +44,12 @@ _TINY = np.float32(1e-30)  # a column of smaller numbers is one of zeros: 8,323,
 
 @jit
 def _to_digits(
-    M: Array, step: int, scale: float, shift: float, digits: Array, by_column: Array
+    M: Array, step: int, may_round: bool, scale: float, shift: float, digits: Array, by_column: Array
 ) -> None:  # fmt: skip
     """The digits of M (K, N) by sixteen columns; by column, the factor of their sums, and an offset.
+
+    Who may round does without the lowest one: two are still exact to 2^-16 of a column's largest number, and
+    bfloat16 to 2^-9 of each.
 
     Rows of zeros fill up a multiple of `step`. The offset is what comes of a shift of all the bytes.
     """
@@ -69,8 +72,8 @@ def _to_digits(
     total, sums = np.zeros(wide, np.int32), np.zeros(wide, np.float64)
     for k in range(0, deep, GROUP):
         to_digits(
-            padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, total.ctypes.data,
-            digits.ctypes.data + k // GROUP * DIGITS * 64, digits.strides[0],
+            padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, 128 if may_round else 0,
+            total.ctypes.data, digits.ctypes.data + k // GROUP * DIGITS * 64, digits.strides[0],
         )  # fmt: skip
         if k % ADDED == ADDED - GROUP or k == deep - GROUP:
             for n in range(wide):
@@ -104,6 +107,7 @@ def rows_times(
 
     By pieces of W whose digits stay in the cache, each of which has factors of its own.
     """
+    rounds = may_round and squares is not None
     if squares is not None:
         take(squares.ctypes.data)
     (K, N), B = W.shape, len(out)
@@ -120,7 +124,7 @@ def rows_times(
             depth = min(deep, K - k)
             groups = up_to(depth, step) // GROUP
             _to_digits(
-                W[k : k + depth, n : n + width], step, scale[0], shift[0], digits, by_column
+                W[k : k + depth, n : n + width], step, rounds, scale[0], shift[0], digits, by_column
             )  # fmt: skip
             for top in range(0, B, _HIGH):
                 _copy_rows(X, rows, start + k, depth, top, A)
@@ -204,7 +208,7 @@ def _in_squares(
         plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
         before, before_row, before_step = (nothing, 0, 0) if fresh else (to, row, step)
         steps = groups * GROUP // amx.DEPTH
-        if may_round:  # the lowest digit is 2^-16 of a column's largest number
+        if may_round:
             squares_of_rounded(
                 a, a_row, a_step, b, across * digits.strides[0], steps, n, sums.ctypes.data, by, plus,
                 across * 4 * LANES, before, before_row, before_step, to, row, step,
@@ -232,6 +236,7 @@ def columns_times(
     out: Array,
 ) -> None:  # fmt: skip
     """out (K, N) = (X[rows, start : start + K] * scale + shift).T @ D (B, N), by pieces of D."""
+    rounds = may_round and squares is not None
     if squares is not None:
         take(squares.ctypes.data)
     (B, N), K = D.shape, len(out)
@@ -249,7 +254,7 @@ def columns_times(
         for n in range(0, N, wide):
             width = min(wide, N - n)
             _to_digits(
-                D[top : top + deep, n : n + width], step, scale[0], shift[0], digits, by_column
+                D[top : top + deep, n : n + width], step, rounds, scale[0], shift[0], digits, by_column
             )  # fmt: skip
             for strip in range(0, K, STRIP):
                 depth = _look_for(X, some, step, start + strip, K - strip, edge, where)

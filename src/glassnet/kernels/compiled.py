@@ -97,7 +97,7 @@ def product(
         return
     (M, K), N = A.shape, B.shape[1]
     if M == 1 or M * K * N < 8 * LONG:
-        try:
+        try:  # also one row of a wide layer: its product waits for memory, and only calls can be saved
             np.dot(A, B, out)  # 0.5 us less than matmul
         except ValueError:  # into memory of another kind, or with gaps
             np.matmul(A, B, out=out)
@@ -150,7 +150,7 @@ def softmax(Z: Array, out: Array) -> None:  # 1 us for a row of ten, NumPy's 11 
     _below_the_largest(Z, out)
     E = out.reshape(-1)
     for k in range(len(E)):
-        E[k] = exp(E[k])
+        E[k] = exp(E[k])  # not flushed: a small probability is an answer
     for i in range(out.shape[0]):
         total = const(out[0, 0], 0.0)
         for j in range(out.shape[1]):

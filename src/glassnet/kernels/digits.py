@@ -112,16 +112,23 @@ def larger_magnitudes(_context: Any, first: Any, row: Any, n: Any, largest: Any)
 
 @intrinsic
 def to_digits(
-    _context: Any, source: Any, row: Any, n_blocks: Any, factor: Any, total: Any, out: Any, out_block: Any
+    _context: Any, source: Any, row: Any, n_blocks: Any, factor: Any, half: Any, total: Any, out: Any,
+    out_block: Any,
 ) -> Any:  # fmt: skip
     """Four rows of 16 n floats, `row` bytes apart, times `factor` (16 n), as digits.
+
+    Rounded to whole numbers, or to multiples of 2 `half`: 128 leaves nothing of the lowest digit.
 
     Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart. The whole numbers are added to
     `total` (16 n), which has room for ADDED rows of them.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        source, row, n_blocks, factor, total, out, out_block = args
+        source, row, n_blocks, factor, half, total, out, out_block = args
+        half = builder.trunc(half, ir.IntType(32))
+        kept = builder.select(
+            builder.icmp_signed("==", half, half.type(0)), half.type(-1), builder.mul(half, half.type(-2))
+        )
         with cgutils.for_range(builder, n_blocks) as loop:
             here = builder.mul(loop.index, row.type(4 * LANES))
             by = load(builder, FLOATS, builder.add(factor, here))
@@ -130,7 +137,7 @@ def to_digits(
             so_far = load(builder, WORDS, sums)
             for i in range(GROUP):
                 at = builder.add(first, builder.mul(row, row.type(i)))
-                whole = load(builder, FLOATS, at).times_plus(by, 0.0).rounded()
+                whole = (load(builder, FLOATS, at).times_plus(by, 0.0).rounded() + half) & kept
                 so_far += whole
                 four.append((whole + 0x808080) ^ 0x808080)  # the bytes of this are digits from -128 to 127
             so_far.store(sums)
@@ -139,7 +146,7 @@ def to_digits(
                 digit.store(builder.add(to, row.type(64 * d)))
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 7), generate
+    return types.void(*[types.intp] * 8), generate
 
 
 def _bytes_together(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> tuple[Lanes, Lanes, Lanes]:

@@ -54,9 +54,10 @@ def gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array) -> Non
 
 
 def product(A: Array, B: Array, out: Array, may_round: bool = False) -> None:
-    """out = A @ B; whether factors may be rounded to bfloat16 where a processor multiplies these faster.
+    """out = A @ B.
 
-    NumPy does not.
+    `may_round` allows that factors are rounded to bfloat16 where a processor multiplies these faster; NumPy
+    does not.
     """
     np.matmul(A, B, out=out)
 

@@ -33,8 +33,9 @@ __all__ = [
 
 FORMAT = 1  # of run folders; another number is another lab's folder
 #: what is done about rare classes; each is explained in `lab.train_one`
-_CAME_LATER = {"training": {"matmul_precision": "full"}}
 TREATMENTS = ("none", "class_weight", "focal", "oversample", "undersample", "logit_adjustment")
+#: settings that did not exist when older hashes were made, with the values that mean what was done then
+_CAME_LATER = {"training": {"matmul_precision": "full"}}
 NORMS = ("none", "batch", "layer", "rms")
 THRESHOLDS = ("half", "best_f1")
 Value = bool | int | float | str | tuple[int, ...]
@@ -352,7 +353,7 @@ class Experiment(Plain):
 
 
 def _as_before(plain: dict[str, Any]) -> dict[str, Any]:
-    """A spec without settings that came later and say nothing: older runs and plans keep their hashes."""
+    """Without later settings at the values that change nothing: older runs and plans keep their hashes."""
     for section, settings in _CAME_LATER.items():
         for name, usual in settings.items():
             if plain[section][name] == usual:

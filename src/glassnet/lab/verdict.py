@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from glassnet import kernels
 from glassnet.lab.measures import MEASURES
 from glassnet.lab.outcome import ArmOutcome, Family
 from glassnet.lab.spec import Experiment
@@ -156,8 +157,13 @@ def limits(experiment: Experiment, data: str, n_parameters: int) -> tuple[str, .
         said.append("Every seed draws its own test rows, first weights and order of the rows.")
     else:
         said.append("All seeds share one set of test rows; training rows, first weights and order change.")
-    lr_varied = any("training.lr" in values for _, values in experiment.arms())
-    if experiment.tune is None and not lr_varied:
+    varied = {path for _, values in experiment.arms() for path in values}
+    if "training.matmul_precision" in varied and not kernels.rounding_pays(1024, 1024, 1024):
+        said.append(
+            "Nothing is rounded on this machine (that takes a processor with AMX and the compiled kernels): "
+            "arms that differ in training.matmul_precision alone are the same network here."
+        )
+    if experiment.tune is None and "training.lr" not in varied:
         said.append(
             "No learning rate was tuned: a difference may be one of how well the given rate suits each arm."
         )

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
+from glassnet.errors import InputError
 from glassnet.kernels.blas import blas_threads
 from glassnet.kernels.processors import leave_processor, processor
 
@@ -52,10 +53,10 @@ class Crew:
         self.networks = [network, *(twin(network) for _ in range(size - 1))]
         self._threads = ThreadPoolExecutor(max(1, size - 1), initializer=kernels.work_alone)
 
-    def map(self, work: Callable[[Network, slice], T], n_rows: int, each: int = _SHARES) -> list[T]:
-        """What `work` returns for each stretch of the rows, in their order: `each` for every thread."""
+    def map(self, work: Callable[[Network, slice], T], n_rows: int, per_thread: int = _SHARES) -> list[T]:
+        """What `work` returns for each stretch of the rows, in their order."""
         network = self.networks[0]
-        shares = len(self.networks) * (each if network.n_parameters <= _LARGE else 1)
+        shares = len(self.networks) * (per_thread if network.n_parameters <= _LARGE else 1)
         n_chunks = -(-n_rows // network.chunk_rows)
         edges = sorted({min(n_rows, n_chunks * i // shares * network.chunk_rows) for i in range(shares + 1)})
         stretches = list(itertools.starmap(slice, itertools.pairwise(edges))) or [slice(0, 0)]
@@ -102,12 +103,12 @@ def twin(network: Network) -> Network:
 
 
 def over_rows(
-    network: Network, n_rows: int, work: Callable[[Network, slice], T], each: int = _SHARES
+    network: Network, n_rows: int, work: Callable[[Network, slice], T], per_thread: int = _SHARES
 ) -> list[T]:  # fmt: skip
     """Call work(network, rows) for all rows: once, or for each stretch of them by the threads of its crew."""
     if network.crew is None:
         return [work(network, slice(0, n_rows))]
-    return network.crew.map(work, n_rows, each)
+    return network.crew.map(work, n_rows, per_thread)
 
 
 @contextmanager
@@ -133,6 +134,9 @@ def crewed(network: Network) -> Iterator[None]:
 
 def logits(network: Network, X: Any) -> Array:
     """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
+    X = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X)
+    if X.ndim != 2 or X.shape[1] != network.n_inputs:
+        raise InputError(f"X has shape {X.shape}, but this network takes (rows, {network.n_inputs})")
     if isinstance(X, np.ndarray) and 0 < len(X) <= network.chunk_rows:  # a row's time is mostly that of calls
         return network.forward(np.ascontiguousarray(X, network.dtype)).copy()
     Z = np.empty((X.shape[0], network.n_outputs), network.dtype)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from glassnet.nn.layers import Layer, Parameter
+from glassnet.seeds import stream
 
-__all__ = ["Segment", "Slot", "family", "lay_out", "segments", "total"]
+__all__ = ["Segment", "Slot", "draw", "family", "lay_out", "segments", "total"]
+
+Array = npt.NDArray[Any]
 
 
 class Slot(NamedTuple):
@@ -49,6 +53,23 @@ def lay_out(wanted: list[tuple[Layer, Parameter]]) -> list[Slot]:
 def total(slots: list[Slot]) -> int:
     """Length of the flat vector."""
     return slots[-1].where.stop if slots else 0
+
+
+def draw(
+    layers: Sequence[Layer], slots: Sequence[Slot], theta: Array, statistics: Sequence[Slot], state: Array,
+    seed: int,
+) -> None:  # fmt: skip
+    """First values of all parameters and statistics: each layer that has some draws from its own stream.
+
+    And each gets the stream that it will draw from in training (dropout), from its beginning.
+    """
+    with_some = [layer for layer in layers if layer.parameters() or layer.statistics()]
+    rngs = {id(layer): stream(seed, "init", i) for i, layer in enumerate(with_some)}
+    for places, vector in ((slots, theta), (statistics, state)):
+        for layer, p, where in places:
+            vector[where] = np.ravel(p.start(rngs[id(layer)]))
+    for i, layer in enumerate(layers):
+        layer.rng = stream(seed, "dropout", i)
 
 
 def segments(slots: list[Slot]) -> list[Segment]:

@@ -15,13 +15,13 @@ Array = npt.NDArray[Any]
 
 
 def softmax(Z: Array) -> Array:
-    """Probabilities exp(z) / sum exp(z) of each row.
+    """Probabilities exp(z) / sum exp(z) of each row of Z (n, C); numbers but float32 become float64.
 
     >>> softmax(np.zeros((1, 2))).tolist()
     [[0.5, 0.5]]
     """
-    if Z.dtype.char not in "fd":
-        Z = Z.astype(np.result_type(Z, np.float32))
+    if Z.dtype.char not in "fd" or not Z.dtype.isnative:
+        Z = Z.astype(np.float64)
     P = np.empty(Z.shape, Z.dtype)  # (n, C)
     kernels.softmax(Z, P)
     return P

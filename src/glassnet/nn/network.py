@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.errors import InputError
 from glassnet.nn import crew
 from glassnet.nn.chain import Chain, chain_of
-from glassnet.nn.checks import check_network
+from glassnet.nn.checks import check_network, check_precision
 from glassnet.nn.layers import Layer
-from glassnet.nn.layout import family, lay_out, segments, total
+from glassnet.nn.layout import draw, family, lay_out, segments, total
 from glassnet.nn.losses import ONE, Loss, for_the_mean
 from glassnet.nn.losses import loss as resolve_loss
-from glassnet.seeds import stream
 
 __all__ = ["Network"]
 
@@ -35,8 +33,9 @@ class Network:
     loss : name in `LOSSES` or a Loss
     dtype : "float32" or "float64"
     seed : of the first weights and of dropout
-    matmul_precision : "full", or "bfloat16" to let factors of large products be rounded to 8 bits of
-        precision where the processor multiplies these faster (Intel AMX; elsewhere nothing changes)
+    matmul_precision : "full", or "bfloat16": where the processor has AMX, factors of products from two
+        million multiplications on are rounded to 8 bits of precision (beside stored bytes, to 16 bits of
+        their column's largest number), so that the number of rows at a time matters; elsewhere no change
 
     Attributes
     ----------
@@ -59,10 +58,10 @@ class Network:
         self, layers: Sequence[Layer], n_inputs: int, loss: str | Loss = "softmax_cross_entropy", *,
         dtype: npt.DTypeLike = "float32", seed: int = 0, matmul_precision: str = "full",
     ) -> None:  # fmt: skip
-        check_network(layers, n_inputs, dtype, matmul_precision)
+        check_network(layers, n_inputs, dtype)
         self.layers = [copy.deepcopy(layer) for layer in layers]
         self.n_inputs, self.loss, self.dtype, self.seed = n_inputs, resolve_loss(loss), np.dtype(dtype), seed
-        self.matmul_precision, width = matmul_precision, n_inputs
+        width = n_inputs
         for layer in self.layers:
             width = layer.build(width)
         self.n_outputs = width
@@ -70,13 +69,24 @@ class Network:
         self.first = trained[0] if trained else len(self.layers)  # backward stops here
         for layer in self.every_layer():  # copies of another network's layers may say otherwise
             layer.needs_dX = not trained or layer is not self.layers[self.first]
-            layer.may_round = matmul_precision == "bfloat16"
+        self.matmul_precision = matmul_precision
         self.couples_rows = any(layer.couples_rows for layer in self.layers)
         self._lay_out()
         self.theta, self.grad = np.zeros((2, total(self.slots)), self.dtype)
         self.state = np.zeros(total(self.statistics), self.dtype)
         self._bind()
         self.initialize(seed)
+
+    @property
+    def matmul_precision(self) -> str:
+        """Whether the layers may round factors of products; it can be set at any time."""
+        return "bfloat16" if any(layer.may_round for layer in self.every_layer()) else "full"
+
+    @matmul_precision.setter
+    def matmul_precision(self, precision: str) -> None:
+        check_precision(precision, self.dtype)
+        for layer in self.every_layer():
+            layer.may_round = precision == "bfloat16"
 
     def every_layer(self) -> Iterator[Layer]:
         """All layers, also those inside residual blocks."""
@@ -103,14 +113,7 @@ class Network:
 
     def initialize(self, seed: int) -> None:
         """Draw the first weights again: each layer that has some from its own stream, whatever is between."""
-        trained = [layer for layer in self.every_layer() if layer.parameters() or layer.statistics()]
-        rngs = {id(layer): stream(seed, "init", i) for i, layer in enumerate(trained)}
-        for layer, p, where in self.slots:
-            self.theta[where] = np.ravel(p.start(rngs[id(layer)]))
-        for layer, p, where in self.statistics:
-            self.state[where] = np.ravel(p.start(rngs[id(layer)]))
-        for i, layer in enumerate(self.every_layer()):
-            layer.rng = stream(seed, "dropout", i)
+        draw(list(self.every_layer()), self.slots, self.theta, self.statistics, self.state, seed)
 
     def reserve(self, rows: int) -> None:
         """Make room for batches of up to `rows` rows; nothing is allocated after that."""
@@ -168,9 +171,6 @@ class Network:
 
     def logits(self, X: Array) -> Array:
         """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
-        X = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X)
-        if X.ndim != 2 or X.shape[1] != self.n_inputs:
-            raise InputError(f"X has shape {X.shape}, but this network takes (rows, {self.n_inputs})")
         return crew.logits(self, X)
 
     def predict(self, X: Array) -> Array:
@@ -182,7 +182,8 @@ class Network:
         return len(self.theta)
 
     def __repr__(self) -> str:
-        return f"Network({self.layers}, n_inputs={self.n_inputs}, loss={self.loss!r})"
+        rounded = "" if self.matmul_precision == "full" else f", matmul_precision={self.matmul_precision!r}"
+        return f"Network({self.layers}, n_inputs={self.n_inputs}, loss={self.loss!r}{rounded})"
 
     def __getstate__(self) -> dict[str, Any]:
         """What makes the network: not its scratch memory, nor what can be derived."""

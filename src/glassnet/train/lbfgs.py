@@ -125,6 +125,11 @@ def _check(
             raise InputError(
                 f"{type(thing).__name__} cannot work with L-BFGS: its line search sets the steps"
             )
+    if network.matmul_precision != "full":
+        raise InputError(
+            "L-BFGS needs a loss that follows the smallest step, but products of rounded weights do not: set "
+            "the network's matmul_precision = 'full'"
+        )
     for layer in network.every_layer():
         if layer.draws:
             raise InputError(f"L-BFGS needs one loss for the same weights, but {layer!r} draws at random")

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from glassnet import kernels
 from glassnet.nn.crew import crewed
+from glassnet.nn.layers import Dense
 from glassnet.nn.network import Network
 
 __all__ = ["goes_in_parts", "threads_for"]
@@ -39,5 +40,8 @@ def threads_for(
     widths = [layer.n_out for layer in network.every_layer()]
     even = rows <= _SHORT or all(width % _EVEN == 0 for width in widths if width > _EVEN)
     mostly_stored = stored and 2 * network.n_inputs * widths[0] > network.n_parameters
-    rounded = network.matmul_precision == "bfloat16" and kernels.ROUNDS
+    rounded = any(
+        layer.may_round and isinstance(layer, Dense) and kernels.rounding_pays(rows, layer.n_in, layer.n_out)
+        for layer in network.every_layer()
+    )
     return kernels.employed(products=mostly_stored or rounded or (max(widths) <= _WIDE and even))
