@@ -29,6 +29,7 @@ if _form == "reference":
         """The same."""
 
     FORM = "as floats"
+    ROUNDS = False
 
     def rounding_pays(M: int, K: int, N: int) -> bool:
         """Never: nothing is rounded."""
@@ -42,6 +43,7 @@ if _form == "reference":
         """None: the definition goes layer by layer."""
         return range(0)
 else:
+    from glassnet.kernels.by_halves import AVAILABLE as ROUNDS  # noqa: F401
     from glassnet.kernels.by_halves import rounding_pays as rounding_pays
     from glassnet.kernels.chain import backward_through as backward_through
     from glassnet.kernels.chain import forward_through as forward_through

@@ -72,7 +72,7 @@ def _to_digits(
     total, sums = np.zeros(wide, np.int32), np.zeros(wide, np.float64)
     for k in range(0, deep, GROUP):
         to_digits(
-            padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, 128 if may_round else 0,
+            padded.ctypes.data + k * row, row, wide // LANES, up.ctypes.data, 256 if may_round else 1,
             total.ctypes.data, digits.ctypes.data + k // GROUP * DIGITS * 64, digits.strides[0],
         )  # fmt: skip
         if k % ADDED == ADDED - GROUP or k == deep - GROUP:

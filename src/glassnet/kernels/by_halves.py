@@ -26,11 +26,11 @@ from glassnet.kernels.memory import new_lines, up_to
 from glassnet.kernels.team import cut_product
 from glassnet.kernels.tile import FEATURES
 
-__all__ = ["gains_by_halves", "product_by_halves", "rounding_pays"]
+__all__ = ["AVAILABLE", "gains_by_halves", "product_by_halves", "rounding_pays"]
 
 Array = npt.NDArray[Any]
 #: whether this processor rounds by one instruction (AVX-512 BF16) what its squares then multiply
-_AVAILABLE = HALVES_TOO and bool(FEATURES.get("avx512bf16"))
+AVAILABLE = HALVES_TOO and bool(FEATURES.get("avx512bf16"))
 _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of the factors fill all registers
 #: terms at a time, rows of A and columns of B whose halves are kept at a time, in the second cache: sums
 #: seldom leave the registers (6.6 ms in place of 8.3 with 256 terms, 704 x 3072 x 1024)
@@ -41,7 +41,7 @@ _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, belo
 
 def rounding_pays(M: int, K: int, N: int) -> bool:
     """Whether products (M, K) @ (K, N) of rounded factors take less time here."""
-    return _AVAILABLE and min(M, K, N) >= _LEAST and M * K * N >= _WORTH
+    return AVAILABLE and min(M, K, N) >= _LEAST and M * K * N >= _WORTH
 
 
 def gains_by_halves(A: Array, B: Array, out: Array) -> bool:

@@ -112,23 +112,21 @@ def larger_magnitudes(_context: Any, first: Any, row: Any, n: Any, largest: Any)
 
 @intrinsic
 def to_digits(
-    _context: Any, source: Any, row: Any, n_blocks: Any, factor: Any, half: Any, total: Any, out: Any,
+    _context: Any, source: Any, row: Any, n_blocks: Any, factor: Any, unit: Any, total: Any, out: Any,
     out_block: Any,
 ) -> Any:  # fmt: skip
     """Four rows of 16 n floats, `row` bytes apart, times `factor` (16 n), as digits.
 
-    Rounded to whole numbers, or to multiples of 2 `half`: 128 leaves nothing of the lowest digit.
+    Rounded to multiples of `unit`: 1, or 256, which leaves nothing of the lowest digit.
 
     Each sixteen columns' take 3 x 16 x 4 bytes, `out_block` bytes apart. The whole numbers are added to
     `total` (16 n), which has room for ADDED rows of them.
     """
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        source, row, n_blocks, factor, half, total, out, out_block = args
-        half = builder.trunc(half, ir.IntType(32))
-        kept = builder.select(
-            builder.icmp_signed("==", half, half.type(0)), half.type(-1), builder.mul(half, half.type(-2))
-        )
+        source, row, n_blocks, factor, unit, total, out, out_block = args
+        unit = builder.trunc(unit, ir.IntType(32))
+        half, kept = builder.lshr(unit, unit.type(1)), builder.neg(unit)
         with cgutils.for_range(builder, n_blocks) as loop:
             here = builder.mul(loop.index, row.type(4 * LANES))
             by = load(builder, FLOATS, builder.add(factor, here))

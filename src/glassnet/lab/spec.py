@@ -24,7 +24,7 @@ from glassnet.nn import (
     OPTIMIZERS,
     SCHEDULES,
     optimizer,
-)  # fmt: skip
+)
 
 __all__ = [
     "FORMAT", "Arm", "BatchSize", "DataSpec", "DecisionSpec", "Experiment", "ModelSpec", "Plain", "RunSpec",

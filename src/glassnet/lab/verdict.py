@@ -158,7 +158,7 @@ def limits(experiment: Experiment, data: str, n_parameters: int) -> tuple[str, .
     else:
         said.append("All seeds share one set of test rows; training rows, first weights and order change.")
     varied = {path for _, values in experiment.arms() for path in values}
-    if "training.matmul_precision" in varied and not kernels.rounding_pays(1024, 1024, 1024):
+    if "training.matmul_precision" in varied and not kernels.ROUNDS:
         said.append(
             "Nothing is rounded on this machine (that takes a processor with AMX and the compiled kernels): "
             "arms that differ in training.matmul_precision alone are the same network here."
