@@ -6,14 +6,10 @@ import copy
 import math
 from typing import Any
 
-import numpy.typing as npt
-
-from glassnet import kernels
 from glassnet.nn.optimizers import OPTIMIZERS, Adam, Optimizer
 
 __all__ = ["SOLVERS", "ScikitAdam", "ScikitSGD", "make_solver"]
 
-Array = npt.NDArray[Any]
 #: every solver that takes steps batch by batch ("lbfgs" does not)
 SOLVERS = frozenset(OPTIMIZERS)
 
@@ -25,11 +21,10 @@ class ScikitAdam(Adam):
     it is the textbook's eps divided by sqrt(c2).
     """
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
-        m, v = moments
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
         c1, c2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
         eps = self.eps / math.sqrt(c2)
-        kernels.adam(theta, grad, m, v, lr, self.beta1, self.beta2, eps, c1, c2, decay)
+        return lr, self.beta1, self.beta2, eps, c1, c2, decay
 
     @property
     def learning_rate(self) -> float:
@@ -44,13 +39,14 @@ class ScikitSGD(Optimizer):
     """
 
     moments = ("velocity",)
+    kernel = "momentum"
 
     def __init__(self, lr: float, momentum: float, nesterov: bool, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
         self.momentum, self.nesterov, self.first_lr = momentum, nesterov, lr
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
-        kernels.momentum(theta, grad, moments[0], lr, self.momentum, self.nesterov, decay)
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+        return lr, self.momentum, self.nesterov, decay
 
     @property
     def learning_rate(self) -> float:

@@ -30,6 +30,7 @@ if _form == "reference":
 
     FORM = "as floats"
     ROUNDS = False
+    STEPS: dict[str, Any] = {}  # none in one call
 
     def rounding_pays(M: int, K: int, N: int) -> bool:
         """Never: nothing is rounded."""
@@ -51,6 +52,7 @@ else:
     from glassnet.kernels.chain import rows_of_chain as rows_of_chain
     from glassnet.kernels.chain import table_of as table_of
     from glassnet.kernels.compiled import *  # noqa: F403
+    from glassnet.kernels.steps import STEPS as STEPS
     from glassnet.kernels.stored import FORM as FORM
     from glassnet.kernels.stored import StoredRows as StoredRows
     from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes

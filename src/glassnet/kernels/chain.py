@@ -20,7 +20,9 @@ from glassnet.kernels.memory import array_at, pointer_to
 from glassnet.kernels.team import LONG
 from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_narrow_tiles
 
-__all__ = ["backward_through", "forward_through", "gradient_through", "rows_of_chain", "table_of"]
+__all__ = [
+    "backward_through", "forward_through", "gradient_through", "outputs_of", "rows_of_chain", "table_of",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 _ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")  # f' of each is known from its output
@@ -116,11 +118,16 @@ def gradient_through(
 ) -> float:  # fmt: skip
     """Forward, the softmax's cross-entropy with codes y (see `nn/losses.py`), which is returned, backward."""
     forward_through(table, X)
-    last = table[len(table) - 1]
-    Z = array_at(pointer_to(last[_A], X), (len(X), last[_UNITS]))
-    loss: float = cross_entropy_of_codes(Z, y, w, smoothing, scale, dZ)
+    loss: float = cross_entropy_of_codes(outputs_of(table, X), y, w, smoothing, scale, dZ)
     backward_through(table, X, dZ)
     return loss
+
+
+@jit
+def outputs_of(table: Array, X: Array) -> Any:
+    """(B, O) of the last layer, where they are."""
+    last = table[len(table) - 1]
+    return array_at(pointer_to(last[_A], X), (len(X), last[_UNITS]))
 
 
 @jit

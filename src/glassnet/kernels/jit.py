@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 from numba import extending, njit
 
-__all__ = ["compiler", "intrinsic", "jit"]
+__all__ = ["compiler", "intrinsic", "jit", "variant"]
 
 log = logging.getLogger("glassnet")
 
@@ -29,6 +30,21 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             return njit(**options)(function)
 
     return compile_cached
+
+
+def variant(template: Callable[..., Any], origin: Callable[..., Any], name: str, **functions: Any) -> Any:
+    """A plain function as the template, but with these functions for globals, to be compiled as `name`.
+
+    Its code is kept on disk as a function of the origin's file, so that it is compiled anew when that changes.
+    Functions in a closure instead would be part of the key there, by an identity that is another one in every
+    process if they call compiled functions.
+    """
+    code = template.__code__.replace(
+        co_filename=origin.__code__.co_filename, co_firstlineno=origin.__code__.co_firstlineno
+    )
+    function = FunctionType(code, template.__globals__ | functions)
+    function.__module__, function.__qualname__ = origin.__module__, name
+    return function
 
 
 def intrinsic(declare: Callable[..., Any]) -> Any:

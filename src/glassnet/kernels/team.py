@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from types import FunctionType
 from typing import Any, ParamSpec
 
 import numpy as np
@@ -26,7 +25,7 @@ from numba.extending import register_jitable
 
 from glassnet.kernels import atomic
 from glassnet.kernels.blas import blas_threads
-from glassnet.kernels.jit import jit
+from glassnet.kernels.jit import jit, variant
 from glassnet.kernels.processors import move_to_processor
 from glassnet.kernels.tile import BYTES
 
@@ -100,17 +99,9 @@ def _share(board: Any, job: int, parts: Any, leads: bool, patience: int) -> bool
 
 
 def divided(kernel: Callable[..., None]) -> Share:
-    """A plain function that Numba can compile, as something a team can do: `team.do(share, parts)`.
-
-    The share is cached as a function of the kernel's file, so that it is compiled anew when that changes. And
-    the kernel is a global of it: one in a closure is part of the key in the cache, by an identity that is
-    another one in every process if the kernel calls compiled functions.
-    """
-    origin = kernel.__code__
-    code = _share.__code__.replace(co_filename=origin.co_filename, co_firstlineno=origin.co_firstlineno)
-    share = FunctionType(code, _share.__globals__ | {"kernel": register_jitable(kernel)})
-    share.__module__, share.__qualname__ = kernel.__module__, f"{kernel.__qualname__}_together"
-    together: Share = jit(share)
+    """A plain function that Numba can compile, as something a team can do: `team.do(share, parts)`."""
+    name = f"{kernel.__qualname__}_together"
+    together: Share = jit(variant(_share, kernel, name, kernel=register_jitable(kernel)))
     return together
 
 
@@ -144,6 +135,7 @@ def stretched(kernel: Callable[..., None]) -> Callable[..., None]:
     """
     alone, together = jit(kernel), divided(kernel)
 
+    @functools.wraps(kernel)
     def share_out(n: int, size: int, *args: Any) -> None:
         members = willing(size)
         if members is None:

@@ -123,7 +123,8 @@ class Network:
             self._dZ = np.empty((rows, self.n_outputs), self.dtype)
             self.capacity, self.rows, self.chain = rows, 0, None
 
-    def _use(self, rows: int) -> None:
+    def use(self, rows: int) -> None:
+        """Scratch memory of batches of exactly `rows` rows."""
         if rows != self.rows:
             self.reserve(rows)
             for layer in self.layers:
@@ -132,7 +133,7 @@ class Network:
 
     def forward(self, X: Array, train: bool = False) -> Array:
         """Outputs (logits) of one batch, (B, n_outputs): valid until the next call."""
-        self._use(len(X))
+        self.use(len(X))
         if self.chain is None or (A := self.chain.forward(X, self.layers)) is None:
             A = X
             for layer in self.layers:
@@ -151,7 +152,7 @@ class Network:
         scale : factor on loss and gradient; None takes 1 / sum of the weights
         """
         scale = for_the_mean(w, len(X)) if scale is None else scale
-        self._use(len(X))
+        self.use(len(X))
         value = None if self.chain is None else self.chain.gradient(self, X, y, w, scale)
         if value is None:
             value = self.loss.gradient(self.forward(X, train=True), y, w, scale, self.dZ)

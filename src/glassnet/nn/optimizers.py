@@ -3,12 +3,14 @@
 In the formulas g is the gradient, lr the learning rate, t the number of the step from 1, and all
 operations are element by element. `weight_decay` is decoupled everywhere (Loshchilov & Hutter 2019):
 theta shrinks by the factor 1 - lr * weight_decay, weights only, never biases or norms.
-To add one: a class with `moments` and `update`, its name in `OPTIMIZERS`.
+To add one: a class with `moments`, its name in `OPTIMIZERS`, and `update`; or, if its pass over theta is one
+of the kernels, the `kernel`'s name and the `numbers` that it takes.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,6 +50,7 @@ class Optimizer:
     """
 
     moments: ClassVar[tuple[str, ...]] = ()  # names of the vectors it keeps, as long as theta
+    kernel: ClassVar[str] = ""  # the pass over theta in `kernels` that `update` is, unless it says otherwise
 
     def __init__(self, lr: float, weight_decay: float = 0.0) -> None:
         if not (isinstance(lr, int | float | np.number) and lr > 0 and math.isfinite(lr)):
@@ -60,7 +63,8 @@ class Optimizer:
     def start(self, network: Network) -> None:
         """Begin with this network: step count and moments at zero."""
         self.t = 0
-        self.state = {name: np.zeros_like(network.theta) for name in self.moments}
+        self._moments = np.zeros((len(self.moments), len(network.theta)), network.dtype)
+        self.state = dict(zip(self.moments, self._moments, strict=True))
         self._bind(network)
 
     def _bind(self, network: Network) -> None:
@@ -71,6 +75,7 @@ class Optimizer:
             if stretches and stretches[-1][1:] == (factor, decay):
                 where = slice(stretches.pop()[0].start, where.stop)
             stretches.append((where, factor, decay))
+        self._stretches = np.array([(where.start, where.stop) for where, *_ in stretches])
         self._parts = [
             (network.theta[w], network.grad[w], [self.state[m][w] for m in self.moments], factor, decay)
             for w, factor, decay in stretches
@@ -83,7 +88,33 @@ class Optimizer:
             lr = self.lr * factor * lr_factor
             self.update(theta, grad, moments, lr, lr * weight_decay)
 
+    def plan(self, factors: Sequence[float]) -> tuple[Array, Array, Array]:
+        """The next steps, for one kernel that takes them all; who has done some of them counts them in t.
+
+        Parameters
+        ----------
+        factors : on the learning rate, one for each step
+
+        Returns
+        -------
+        the moments (M, P); start and stop (S, 2) of the stretches of theta that are treated alike; and
+        `numbers` of each step and stretch, (steps, S, N)
+        """
+        before, rows = self.t, []
+        for self.t, factor in enumerate(factors, before + 1):
+            for *_, lr_factor, weight_decay in self._parts:
+                lr = self.lr * factor * lr_factor
+                rows.append(self.numbers(lr, lr * weight_decay))
+        self.t = before
+        numbers = np.array(rows, np.float64).reshape(len(factors), len(self._parts), -1)
+        return self._moments, self._stretches, numbers
+
     def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+        """One pass over a stretch of theta; decay is lr * weight_decay."""
+        getattr(kernels, self.kernel)(theta, grad, *moments, *self.numbers(lr, decay))
+
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+        """What its kernel takes in step t, after theta, grad and the moments."""
         raise NotImplementedError
 
     def restore(self, network: Network, t: int, state: dict[str, Array]) -> None:
@@ -101,7 +132,8 @@ class Optimizer:
         return call_text(self, self.settings())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_parts"}  # views; `restore` makes them again
+        made_by_start = ("_moments", "_parts", "_stretches")
+        return {k: v for k, v in self.__dict__.items() if k not in made_by_start}
 
 
 def _check_share(**values: float) -> None:
@@ -123,17 +155,20 @@ class SGD(Optimizer):
     [-0.1, 0.2]
     """
 
+    kernel = "sgd"
+
     def __init__(self, lr: float = 0.01, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
-        kernels.sgd(theta, grad, lr, decay)
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+        return lr, decay
 
 
 class Momentum(Optimizer):
     """v = mu v - lr g; theta += v (Polyak 1964)."""
 
     moments = ("velocity",)
+    kernel = "momentum"
     nesterov: ClassVar[bool] = False
 
     def __init__(self, lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
@@ -141,8 +176,8 @@ class Momentum(Optimizer):
         _check_share(momentum=momentum)
         self.momentum = momentum
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
-        kernels.momentum(theta, grad, moments[0], lr, self.momentum, self.nesterov, decay)
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+        return lr, self.momentum, self.nesterov, decay
 
 
 class Nesterov(Momentum):
@@ -155,19 +190,21 @@ class Adagrad(Optimizer):
     """s += g²; theta -= lr g / (sqrt(s) + eps) (Duchi et al. 2011)."""
 
     moments = ("squares",)
+    kernel = "adagrad"
 
     def __init__(self, lr: float = 0.01, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
         self.eps = eps
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
-        kernels.adagrad(theta, grad, moments[0], lr, self.eps, decay)
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+        return lr, self.eps, decay
 
 
 class RMSProp(Optimizer):
     """s = rho s + (1 - rho) g²; theta -= lr g / (sqrt(s) + eps) (Hinton, lecture 6e, 2012)."""
 
     moments = ("squares",)
+    kernel = "rmsprop"
 
     def __init__(
         self, lr: float = 0.001, rho: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0
@@ -176,8 +213,8 @@ class RMSProp(Optimizer):
         _check_share(rho=rho)
         self.rho, self.eps = rho, eps
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
-        kernels.rmsprop(theta, grad, moments[0], lr, self.rho, self.eps, decay)
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+        return lr, self.rho, self.eps, decay
 
 
 class Adam(Optimizer):
@@ -188,6 +225,7 @@ class Adam(Optimizer):
     """
 
     moments = ("mean", "square")
+    kernel = "adam"
 
     def __init__(
         self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8,
@@ -197,10 +235,9 @@ class Adam(Optimizer):
         _check_share(beta1=beta1, beta2=beta2)
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
-        m, v = moments
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
         c1, c2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
-        kernels.adam(theta, grad, m, v, lr, self.beta1, self.beta2, self.eps, c1, c2, decay)
+        return lr, self.beta1, self.beta2, self.eps, c1, c2, decay
 
 
 class AdamW(Adam):
@@ -220,7 +257,7 @@ class RAdam(Adam):
     After that Adam's step times sqrt((rho - 4)(rho - 2) r / ((r - 4)(r - 2) rho)).
     """
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
         c1, c2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
         r = 2.0 / (1.0 - self.beta2) - 1.0
         rho = r - 2.0 * self.t * (1.0 - c2) / c2
@@ -228,8 +265,7 @@ class RAdam(Adam):
             lr *= math.sqrt((rho - 4) * (rho - 2) * r / ((r - 4) * (r - 2) * rho))
         else:
             c2 = math.inf
-        m, v = moments
-        kernels.adam(theta, grad, m, v, lr, self.beta1, self.beta2, self.eps, c1, c2, decay)
+        return lr, self.beta1, self.beta2, self.eps, c1, c2, decay
 
 
 class NAdam(Adam):
@@ -239,6 +275,8 @@ class NAdam(Adam):
     theta -= lr (mu_{t+1} m / (1 - M_{t+1}) + (1 - mu_t) g / (1 - M_t)) / (sqrt(vhat) + eps).
     """
 
+    kernel = "nadam"
+
     def _mu(self, t: int) -> float:
         return float(self.beta1 * (1.0 - 0.5 * 0.96 ** (0.004 * t)))
 
@@ -246,21 +284,23 @@ class NAdam(Adam):
         super().start(network)
         self._product, self._product_t = 1.0, 0
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+        if self._product_t > self.t:  # steps were planned and not done
+            self._product, self._product_t = 1.0, 0
         while self._product_t < self.t:  # once a step, also after `restore`; not once a segment
             self._product_t += 1
             self._product *= self._mu(self._product_t)
         now, ahead = self._mu(self.t), self._mu(self.t + 1)
         cm, cg = ahead / (1.0 - self._product * ahead), (1.0 - now) / (1.0 - self._product)
         c2 = 1.0 - self.beta2**self.t
-        m, v = moments
-        kernels.nadam(theta, grad, m, v, lr, self.beta1, self.beta2, self.eps, cm, cg, c2, decay)
+        return lr, self.beta1, self.beta2, self.eps, cm, cg, c2, decay
 
 
 class Lion(Optimizer):
     """theta -= lr sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g (Chen et al. 2023)."""
 
     moments = ("mean",)
+    kernel = "lion"
 
     def __init__(
         self, lr: float = 1e-4, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0
@@ -269,8 +309,8 @@ class Lion(Optimizer):
         _check_share(beta1=beta1, beta2=beta2)
         self.beta1, self.beta2 = beta1, beta2
 
-    def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
-        kernels.lion(theta, grad, moments[0], lr, self.beta1, self.beta2, decay)
+    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+        return lr, self.beta1, self.beta2, decay
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

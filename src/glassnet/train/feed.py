@@ -161,16 +161,17 @@ class Feed:
         if network is not None and self.stays_bytes(network, len(rows), stored):
             X = kernels.StoredRows(stored, which, self.scale, self.shift)
         else:
-            X = self._room(len(rows), network is not None and _multiplies(network))  # (B, I)
+            X = self.room(len(rows), network)  # (B, I)
             kernels.gather(stored, which, self.scale, self.shift, X)
         y, w = self.y[rows], self.w[rows] if self.weighted else self.w
         return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
 
-    def _room(self, n_rows: int, apart: bool) -> Array:
+    def room(self, n_rows: int, network: Network | None) -> Array:
         """Memory for converted rows, one for each thread: what is in it is valid until its next call.
 
-        With gaps between the rows (`apart`) it is faster to multiply, without them for all else.
+        With gaps between the rows it is faster to multiply, without them for all else.
         """
+        apart = network is not None and _multiplies(network)
         name = "apart" if apart else "close"
         room: Array | None = getattr(self._memory, name, None)
         if room is None or len(room) < n_rows:

@@ -24,6 +24,7 @@ from glassnet.train.feed import Feed, row_numbers
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
+from glassnet.train.many_steps import many_steps
 from glassnet.train.measure import checked_metrics, evaluate
 from glassnet.train.threads import threads_for
 from glassnet.train.treatments import Treatment
@@ -86,6 +87,11 @@ def fit(
     if resume is None:
         optimizer.start(network)
     optimizer = run.optimizer
+
+    def pace(step: int) -> float:
+        """The factor on the learning rate in this step."""
+        return factor_at(step / n_steps) * run.lr_factor
+
     for callback in callbacks:
         callback.on_start(run)
     try:
@@ -94,17 +100,18 @@ def fit(
                 if run.stopped:
                     break
                 started = time.perf_counter()
-                loss, sums = 0.0, [0.0] * len(metrics)
                 seed_noise(network.every_layer(), seed, epoch)
                 draw = stream(seed, "augment", epoch) if train.augment is not None else None
-                for rows in _batches(train, size, drop_last, shuffle, seed, epoch):
+                order = _order(train, size, drop_last, shuffle, seed, epoch)
+                done, loss, sums = many_steps(run, train, order, size, pace, treatments, metrics, callbacks)
+                for rows in _batches(order[done:], size):
                     value, found = batch_gradient(network, train, rows, metrics, draw)
                     if not math.isfinite(value):
                         run.stop(locate_not_finite(network, run.step), diverged=True)
                         break
                     for treat in treatments:
                         value += treat(network, train.total_weight(rows) or 1.0)
-                    run.factor = factor_at(run.step / n_steps) * run.lr_factor
+                    run.factor = pace(run.step)
                     optimizer.step(run.factor)
                     run.step += 1
                     loss += value * len(rows)
@@ -161,15 +168,18 @@ def _batch_size(batch_size: int | str, train: Feed) -> int:
     return min(int(batch_size), len(train))
 
 
-def _batches(
+def _order(
     train: Feed, size: int, drop_last: bool, shuffle: bool | Order, seed: int, epoch: int
-) -> Iterator[Array]:
-    """Row numbers of one batch after another; a full batch needs no order."""
+) -> Array:  # fmt: skip
+    """Row numbers of one epoch; a full batch needs no order."""
     rows = train.rows
     if callable(shuffle):
         rows = row_numbers(shuffle(rows), train.n_rows)
     elif shuffle and size < len(train):
         rows = stream(seed, "order", epoch).permutation(rows)
-    stop = len(rows) - len(rows) % size if drop_last else len(rows)
-    for start in range(0, stop, size):
-        yield rows[start : start + size]
+    return rows[: len(rows) - len(rows) % size] if drop_last else rows
+
+
+def _batches(order: Array, size: int) -> Iterator[Array]:
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
