@@ -126,13 +126,11 @@ _gemm_together = team.divided(gemm_plain)
 
 def gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array) -> None:
     # by columns: each member then has in its cache what it multiplies with its part of W
-    gather_stretch(X.shape[1], out.size, X, rows, scale, shift, out)
+    _gather(X.shape[1], out.size, X, rows, scale, shift, out)
 
 
 @stretched
-def gather_stretch(
-    X: Array, rows: Array, scale: Array, shift: Array, out: Array, start: int, stop: int
-) -> None:
+def _gather(X: Array, rows: Array, scale: Array, shift: Array, out: Array, start: int, stop: int) -> None:
     if len(scale) == 1 and len(shift) == 1:
         a, c = scale[0], shift[0]
         for i in range(len(rows)):

@@ -35,9 +35,9 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 def variant(template: Callable[..., Any], origin: Callable[..., Any], name: str, **functions: Any) -> Any:
     """A plain function as the template, but with these functions for globals, to be compiled as `name`.
 
-    Its code is kept on disk as a function of the origin's file, so that it is compiled anew when that changes.
-    Functions in a closure instead would be part of the key there, by an identity that is another one in every
-    process if they call compiled functions.
+    Its code is kept on disk as a function of the origin's file, and compiled anew when that changes.
+    Functions in a closure instead would be part of the key there, by an identity that is another one in
+    every process if they call compiled functions.
     """
     code = template.__code__.replace(
         co_filename=origin.__code__.co_filename, co_firstlineno=origin.__code__.co_firstlineno

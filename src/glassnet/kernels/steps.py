@@ -1,4 +1,4 @@
-"""Many steps of a tiny network in one compiled call: gather, gradient, update, and once more.
+"""Many steps of a tiny network in one compiled call: gradient, update, and once more.
 
 What a step is, `train/fit.py` says; each part of it is the kernel that is called there by itself.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.kernels import compiled, updates
+from glassnet.kernels import updates
 from glassnet.kernels.chain import gradient_through, outputs_of
 from glassnet.kernels.compiled import hits
 from glassnet.kernels.jit import jit, variant
@@ -21,14 +21,11 @@ from glassnet.kernels.scalars import const
 __all__ = ["STEPS"]
 
 Array = npt.NDArray[Any]
-# what one thread does by itself
-_gather = inspect.unwrap(compiled.gather_stretch)
 sgd, momentum, adagrad, rmsprop, adam, nadam, lion = (
-    inspect.unwrap(getattr(updates, name))
+    inspect.unwrap(getattr(updates, name))  # what one thread does by itself
     for name in ("sgd", "momentum", "adagrad", "rmsprop", "adam", "nadam", "lion")
 )
 _LANES = 16  # sums at a time: one alone would wait for each addition
-
 
 
 def update(*_: Any) -> None:
@@ -36,48 +33,39 @@ def update(*_: Any) -> None:
 
 
 def _steps(
-    table: Array, stored: Array, order: Array, scale: Array, shift: Array, X: Array, y: Array, w: Array,
-    smoothing: float, dZ: Array, theta: Array, grad: Array, moments: Array, stretches: Array, numbers: Array,
-    decayed: Array, l2: float, per_batch: bool, counts: bool,
+    table: Array, X: Array, y: Array, w: Array, size: int, smoothing: float, dZ: Array, theta: Array,
+    grad: Array, moments: Array, stretches: Array, numbers: Array, decayed: Array, l2: float, per_batch: bool,
+    counts: bool,
 ) -> tuple[int, float, int]:  # fmt: skip
-    """Steps with len(X) rows each, as many as `numbers` has, or fewer: before a loss that is not finite.
+    """Steps with `size` rows each, or fewer than there are: until before a loss that is not finite.
 
     Parameters
     ----------
-    table : of the layers (`chain.py`); dZ (B, O) is for the gradient of their outputs
-    stored, order : rows (n, I) of the data as they are stored, and which of them come one after the other
-    scale, shift : from what is stored to X (B, I), which is written first
-    y, w : codes (n,), and weights (n,) or (1,) for all alike
+    table : of the layers (`chain.py`); dZ (size, O) is for the gradient of their outputs
+    X, y, w : the rows (n, I) of these steps, their codes (n,), and weights (n,) or (1,) for all alike
     theta, grad, moments : (P,), (P,), and (M, P) for the optimizer
     stretches, numbers : start and stop (S, 2) of what is updated alike, and what the optimizer's kernel takes
         besides the vectors, (steps, S, N)
-    decayed, l2, per_batch : start and stop (D, 2) of what has a penalty, its strength, 0 for none, and whether
-        it is to be divided by the weight of the batch
+    decayed, l2, per_batch : start and stop (D, 2) of what has a penalty, its strength (0 for none), and
+        whether that is to be divided by the weight of the batch
     counts : whether to count rows decided rightly
 
     Returns
     -------
     steps done; their losses, times rows, summed; rows decided rightly
     """
-    rows, loss, n_right = len(X), 0.0, 0
-    y_batch, w_batch = np.empty(rows, y.dtype), np.empty(rows if len(w) > 1 else 1, w.dtype)
-    w_batch[0] = w[0]
+    loss, n_right = 0.0, 0
     for step in range(len(numbers)):
-        chosen = order[step * rows : (step + 1) * rows]
-        _gather(stored, chosen, scale, shift, X, 0, stored.shape[1])
-        weight = float(rows)
-        for i in range(rows):
-            y_batch[i] = y[chosen[i]]
+        start, stop = step * size, (step + 1) * size
+        x, codes, weights, weight = X[start:stop], y[start:stop], w, float(size)
         if len(w) > 1:
-            weight = 0.0
-            for i in range(rows):
-                w_batch[i] = w[chosen[i]]
-                weight += w_batch[i]
-        value = gradient_through(table, X, y_batch, w_batch, smoothing, 1.0 / (weight or math.inf), dZ)
+            weights = w[start:stop]
+            weight = weights.sum()
+        value = gradient_through(table, x, codes, weights, smoothing, 1.0 / (weight or math.inf), dZ)
         if not math.isfinite(value):
             return step, loss, n_right
         if counts:
-            n_right += hits(outputs_of(table, X), y_batch)
+            n_right += hits(outputs_of(table, x), codes)
         if l2 > 0:
             k = l2 / (weight or 1.0) if per_batch else l2
             for i, j in decayed:
@@ -85,7 +73,7 @@ def _steps(
         for s in range(len(stretches)):
             i, j = stretches[s]
             update(theta[i:j], grad[i:j], moments, i, j, numbers[step, s])
-        loss += value * rows
+        loss += value * size
     return len(numbers), loss, n_right
 
 

@@ -135,7 +135,6 @@ def stretched(kernel: Callable[..., None]) -> Callable[..., None]:
     """
     alone, together = jit(kernel), divided(kernel)
 
-    @functools.wraps(kernel)
     def share_out(n: int, size: int, *args: Any) -> None:
         members = willing(size)
         if members is None:

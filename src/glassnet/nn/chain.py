@@ -63,18 +63,14 @@ class Chain:
         None if these have to be called: one of them is somebody's own, the loss is another one, or its
         targets or weights have another form.
         """
-        if (smoothing := self.enter(network, X, y, w, len(X))) is None:
+        if (smoothing := self.enter(network, X, y, w)) is None:
             return None
         return float(kernels.gradient_through(self.table, X, y, w, smoothing, float(scale), network.dZ))
 
-    def enter(self, network: Network, X: Any, y: Any, w: Any, targets: int) -> float | None:
-        """Make ready for `gradient_through` with rows in X: the loss's label smoothing.
-
-        None if the network's `forward`, loss or `backward` have to be called. There are `targets` numbers in
-        y, and as many or one in w.
-        """
+    def enter(self, network: Network, X: Any, y: Any, w: Any) -> float | None:
+        """Make ready for `gradient_through`: the loss's label smoothing; None if that has to be called."""
         loss = network.loss
-        if not self._knows(loss, y, w, targets) or not _passes_itself(network):
+        if not self._knows(loss, y, w, len(X)) or not _passes_itself(network):
             return None
         if (A := self._take(X, network.layers)) is None:
             return None

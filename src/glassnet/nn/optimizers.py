@@ -63,8 +63,9 @@ class Optimizer:
     def start(self, network: Network) -> None:
         """Begin with this network: step count and moments at zero."""
         self.t = 0
-        self._moments = np.zeros((len(self.moments), len(network.theta)), network.dtype)
-        self.state = dict(zip(self.moments, self._moments, strict=True))
+        moments = np.zeros((len(self.moments), len(network.theta)), network.dtype)
+        self._vectors = network.theta, network.grad, moments
+        self.state = dict(zip(self.moments, moments, strict=True))
         self._bind(network)
 
     def _bind(self, network: Network) -> None:
@@ -88,7 +89,7 @@ class Optimizer:
             lr = self.lr * factor * lr_factor
             self.update(theta, grad, moments, lr, lr * weight_decay)
 
-    def plan(self, factors: Sequence[float]) -> tuple[Array, Array, Array]:
+    def plan(self, factors: Sequence[float]) -> tuple[Array, ...]:
         """The next steps, for one kernel that takes them all; who has done some of them counts them in t.
 
         Parameters
@@ -97,8 +98,8 @@ class Optimizer:
 
         Returns
         -------
-        the moments (M, P); start and stop (S, 2) of the stretches of theta that are treated alike; and
-        `numbers` of each step and stretch, (steps, S, N)
+        theta and grad (P,), the moments (M, P), start and stop (S, 2) of the stretches of them that are
+        treated alike, and `numbers` of each step and stretch, (steps, S, N)
         """
         before, rows = self.t, []
         for self.t, factor in enumerate(factors, before + 1):
@@ -107,7 +108,7 @@ class Optimizer:
                 rows.append(self.numbers(lr, lr * weight_decay))
         self.t = before
         numbers = np.array(rows, np.float64).reshape(len(factors), len(self._parts), -1)
-        return self._moments, self._stretches, numbers
+        return (*self._vectors, self._stretches, numbers)
 
     def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
         """One pass over a stretch of theta; decay is lr * weight_decay."""
@@ -132,7 +133,7 @@ class Optimizer:
         return call_text(self, self.settings())
 
     def __getstate__(self) -> dict[str, Any]:
-        made_by_start = ("_moments", "_parts", "_stretches")
+        made_by_start = ("_parts", "_stretches", "_vectors")
         return {k: v for k, v in self.__dict__.items() if k not in made_by_start}
 
 

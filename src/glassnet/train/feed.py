@@ -133,8 +133,9 @@ class Feed:
         return network.chunks(rows, _MORE_BYTES if self.stays_bytes(network, len(self)) else 1)
 
     def take(
-        self, rows: Array, rng: np.random.Generator | None = None, network: Network | None = None
-    ) -> tuple[Any, Array, Array]:
+        self, rows: Array, rng: np.random.Generator | None = None, network: Network | None = None,
+        may_stay: bool = True,
+    ) -> tuple[Any, Array, Array]:  # fmt: skip
         """X, y and weights of these rows, ready for the network; X is valid until the next call.
 
         Parameters
@@ -144,6 +145,7 @@ class Feed:
             shares (B, C)
         network : who takes them: if its first layer can multiply them as the bytes they are, and if there
             are enough of them, X is `StoredRows`; None for numbers in any case
+        may_stay : False for numbers in any case, too
         """
         stored, which, mixed = self.X, rows, None
         if self.indirect:
@@ -158,20 +160,19 @@ class Feed:
                     f"augment must keep the shape {len(rows), self.n_inputs}: it gave {stored.shape}"
                 )
         X: Any
-        if network is not None and self.stays_bytes(network, len(rows), stored):
+        if may_stay and network is not None and self.stays_bytes(network, len(rows), stored):
             X = kernels.StoredRows(stored, which, self.scale, self.shift)
         else:
-            X = self.room(len(rows), network)  # (B, I)
+            X = self._room(len(rows), network is not None and _multiplies(network))  # (B, I)
             kernels.gather(stored, which, self.scale, self.shift, X)
         y, w = self.y[rows], self.w[rows] if self.weighted else self.w
         return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
 
-    def room(self, n_rows: int, network: Network | None) -> Array:
+    def _room(self, n_rows: int, apart: bool) -> Array:
         """Memory for converted rows, one for each thread: what is in it is valid until its next call.
 
-        With gaps between the rows it is faster to multiply, without them for all else.
+        With gaps between the rows (`apart`) it is faster to multiply, without them for all else.
         """
-        apart = network is not None and _multiplies(network)
         name = "apart" if apart else "close"
         room: Array | None = getattr(self._memory, name, None)
         if room is None or len(room) < n_rows:

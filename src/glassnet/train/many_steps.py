@@ -1,7 +1,8 @@
 """Many steps of a tiny network in one compiled call, where Python between them would be half of the work.
 
 The loop in `fit.py` says what a step is, and takes all steps that are not taken here: those of any other
-network, loss, optimizer or data, those that a callback wants to see one by one, and the one whose loss is not finite.
+network, loss, optimizer or data, those that a callback wants to see one by one, and one whose loss is not
+finite.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from glassnet.train.treatments import L2, Treatment
 __all__ = ["many_steps"]
 
 Array = npt.NDArray[Any]
-_AT_ONCE = 64  # a millisecond or two, so that Ctrl-C is heard
+_VALUES = 2**15  # of the rows that are gathered at a time: they stay in the second-level cache
 _NO_PENALTY = L2(0.0)
 _TAKE, _GRADIENT, _PENALTY = Feed.take, Network.gradient, L2.__call__
 _STEP, _UPDATE, _ON_STEP = Optimizer.step, Optimizer.update, Callback.on_step
@@ -45,29 +46,27 @@ def many_steps(
     """
     network, optimizer = run.network, run.optimizer
     done, loss, n_right = 0, 0.0, 0
-    while done < len(order) and _suits(run, train, size, treatments, metrics, callbacks):
+    suits = _suits(run, train, size, treatments, metrics, callbacks)
+    penalty: Any = treatments[0] if suits and treatments else _NO_PENALTY
+    while suits and done < len(order):
         size = min(size, len(order) - done)  # of the last step
+        steps = min(max(1, _VALUES // (size * network.n_inputs)), (len(order) - done) // size)
+        X, y, w = train.take(order[done : done + steps * size], None, network, may_stay=False)
         network.use(size)
-        chain, X = network.chain, train.room(size, network)
-        smoothing = chain.enter(network, X, train.y, train.w, len(train.y)) if chain is not None else None
-        if chain is None or smoothing is None:
+        last = slice((steps - 1) * size, steps * size)
+        batch = X[last], y[last], w[last] if train.weighted else w
+        if network.chain is None or (smoothing := network.chain.enter(network, *batch)) is None:
             break
-        steps = min(_AT_ONCE, (len(order) - done) // size)
         factors = [pace(step) for step in range(run.step, run.step + steps)]
-        moments, stretches, numbers = optimizer.plan(factors)
-        penalty = treatments[0] if treatments else _NO_PENALTY
-        assert isinstance(penalty, L2)
         taken, value, right = kernels.STEPS[optimizer.kernel](
-            chain.table, train.X, order[done:], train.scale, train.shift, X, train.y, train.w, smoothing,
-            network.dZ, network.theta, network.grad, moments, stretches, numbers, _decayed(network),
-            float(penalty.strength), penalty.per_batch, bool(metrics),
+            network.chain.table, X, y, w, size, smoothing, network.dZ, *optimizer.plan(factors),
+            _decayed(network), float(penalty.strength), penalty.per_batch, bool(metrics),
         )  # fmt: skip
         if taken:
             optimizer.t += taken
             run.step, run.factor = run.step + taken, factors[taken - 1]
             done, loss, n_right = done + taken * size, loss + value, n_right + right
-        if taken < steps:
-            break
+        suits = taken == steps
     return done, loss, [float(n_right)] * len(metrics)
 
 
@@ -75,12 +74,11 @@ def _suits(
     run: Run, train: Feed, size: int, treatments: Sequence[Treatment], metrics: Sequence[str],
     callbacks: Sequence[Callback],
 ) -> bool:  # fmt: skip
-    """Whether nobody is to be called between the gradient and the next batch, nor has changed who would be."""
+    """Whether nobody wants to be called between two steps, or has changed one of those who are."""
     network, optimizer = run.network, run.optimizer
     return (
         optimizer.kernel in kernels.STEPS
         and train.augment is None
-        and not train.indirect
         and not train.stays_bytes(network, size)
         and _is_still(train, _TAKE)
         and _is_still(network, _GRADIENT)
