@@ -86,12 +86,7 @@ def fit(
     n_steps = epochs * (len(train) // size if drop_last else -(-len(train) // size))
     if resume is None:
         optimizer.start(network)
-    optimizer = run.optimizer
-
-    def pace(step: int) -> float:
-        """The factor on the learning rate in this step."""
-        return factor_at(step / n_steps) * run.lr_factor
-
+    optimizer, pace = run.optimizer, lambda step: factor_at(step / n_steps) * run.lr_factor
     for callback in callbacks:
         callback.on_start(run)
     try:
@@ -120,10 +115,9 @@ def fit(
                         callback.on_step(run)
                 if not run.history.diverged and not np.isfinite(network.theta).all():
                     run.stop(locate_not_finite(network, run.step), diverged=True)
-                n_seen = len(train) - (len(train) % size if drop_last else 0)
                 run.epoch = epoch + 1
-                quantities = {"loss": loss / n_seen} | {
-                    name: total / n_seen for name, total in zip(metrics, sums, strict=True)
+                quantities = {"loss": loss / len(order)} | {
+                    name: total / len(order) for name, total in zip(metrics, sums, strict=True)
                 }
                 if validation is not None:
                     due = run.epoch % validate_every == 0 or run.epoch == epochs
