@@ -86,7 +86,7 @@ def fit(
     n_steps = epochs * (len(train) // size if drop_last else -(-len(train) // size))
     if resume is None:
         optimizer.start(network)
-    optimizer, pace = run.optimizer, lambda step: factor_at(step / n_steps) * run.lr_factor
+    optimizer, pace = run.optimizer, _pace(run, factor_at, n_steps)
     for callback in callbacks:
         callback.on_start(run)
     try:
@@ -160,6 +160,11 @@ def _batch_size(batch_size: int | str, train: Feed) -> int:
     if not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise InputError(f"batch_size must be a whole number of at least 1, or 'full', not {batch_size!r}")
     return min(int(batch_size), len(train))
+
+
+def _pace(run: Run, factor_at: Schedule, n_steps: int) -> Callable[[int], float]:
+    """The factor on the learning rate in each step."""
+    return lambda step: factor_at(step / n_steps) * run.lr_factor
 
 
 def _order(
