@@ -86,6 +86,18 @@ def test_members_go_on_with_warm_start_and_partial_fit() -> None:
 
 
 @quiet
+def test_members_that_go_on_take_the_present_parameters() -> None:
+    clf = MLPClassifier((5,), n_ensemble=2, warm_start=True, max_iter=2, random_state=0).fit(X, Y)
+    seeds = [member.random_state for member in clf.estimators_]
+    clf.set_params(max_iter=3, alpha=0.5, solver="sgd", learning_rate_init=1e-9).fit(X, Y)
+    assert [len(member.loss_curve_) for member in clf.estimators_] == [5, 5]
+    assert [member.random_state for member in clf.estimators_] == seeds
+    for member in clf.estimators_:
+        assert (member.alpha, member.solver, member.n_ensemble) == (0.5, "sgd", 1)
+        assert member.loss_curve_[-1] == pytest.approx(member.loss_curve_[-3], abs=1e-4)  # hardly a step
+
+
+@quiet
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_one_network_and_several_leave_nothing_behind_of_each_other(kind: type) -> None:
     settings = {"hidden_layer_sizes": (5,), "max_iter": 3, "random_state": 0}

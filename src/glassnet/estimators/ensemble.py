@@ -53,11 +53,12 @@ def fit_members(
     rng = whole._draw_generator(incremental)
     if first or len(getattr(whole, "estimators_", [])) != whole.n_ensemble:
         seeds = rng.randint(2**31 - 1, size=whole.n_ensemble)
-        plain = {name: value for name, value in OF_THE_WHOLE.items() if hasattr(whole, name)}
-        members = [clone(whole).set_params(random_state=int(seed), **plain) for seed in seeds]
-        first = True
+        members, first = [clone(whole).set_params(random_state=int(seed)) for seed in seeds], True
     else:
         members = whole.estimators_
+    for member in members:  # also of one that goes on: the whole may have other parameters now
+        now = clone(whole).get_params(deep=False) | {"random_state": member.random_state} | OF_THE_WHOLE
+        member.set_params(**{name: now[name] for name in member.get_params(deep=False)})
     if held is None and whole.early_stopping and whole.solver != "lbfgs":
         rows, held = hold_out(rows, whole.validation_fraction, rng, whole._stratify(rows))
     learned = {name: vars(whole)[name] for name in LEARNED_FROM_DATA if name in vars(whole)}
