@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 
 from glassnet.errors import InputError
 from glassnet.nn import SGD, Adam, BatchNorm, Dense, Dropout, Layer, Network
@@ -375,3 +378,38 @@ def test_lbfgs_names_what_is_not_finite() -> None:
     network.theta[:] = 1e4
     history = fit_lbfgs(network, train)
     assert "not finite" in history.diverged
+
+
+def test_an_epochs_seconds_are_without_those_of_compiling() -> None:
+    class Compile(Callback):
+        """Compiles something in the first epoch, as the first training ever does."""
+
+        spent = 0.0
+
+        def on_step(self, run: Run) -> None:
+            if run.step == 1:
+                begun = time.perf_counter()
+                njit(lambda x: np.sqrt(x) + 1)(2.0)
+                self.spent = time.perf_counter() - begun
+
+    network, train, _ = setup()
+    fit(network, train, epochs=1)  # all kernels are there
+    compiling, begun = Compile(), time.perf_counter()
+    history = fit(network, train, epochs=2, callbacks=[compiling])
+    took = time.perf_counter() - begun
+    assert compiling.spent > 0.02
+    assert 0 < sum(history["seconds"]) < took - 0.8 * compiling.spent
+
+
+def test_the_clock_of_work_never_goes_back_while_another_thread_compiles() -> None:
+    from glassnet.kernels.jit import working_time
+
+    seen, done = [], threading.Event()
+    thread = threading.Thread(target=lambda: (njit(lambda x: np.exp(x) + 1)(2.0), done.set()))
+    thread.start()
+    while not done.is_set():
+        seen.append(working_time())
+    thread.join()
+    seen.append(working_time())
+    assert len(seen) > 2
+    assert (np.diff(seen) >= 0).all()

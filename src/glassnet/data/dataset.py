@@ -80,6 +80,14 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.X)
 
+    def __repr__(self) -> str:
+        """What it is, in one line: not its numbers."""
+        size, of = self.image, f"{self.n_features} features"
+        if size is not None:
+            of = f"{size.height} x {size.width} x {size.channels} pixels"
+        target = f"{self.n_classes} classes" if self.class_names else "numbers to predict"
+        return f"<Dataset {self.name}: {len(self):,} rows of {of} ({self.X.dtype}), {target}>"
+
     @property
     def n_features(self) -> int:
         return int(self.X.shape[1])

@@ -32,6 +32,10 @@ class Split:
     test: Rows
     rule: str = ""
 
+    def __repr__(self) -> str:
+        """How many rows each part has: not their numbers."""
+        return f"<Split {', '.join(f'{name}: {len(rows):,}' for name, rows in self.items())} rows>"
+
     def items(self) -> tuple[tuple[str, Rows], ...]:
         """The parts that hold rows, by name, in the order train, validation, test."""
         return tuple((name, rows) for name in _PARTS if len(rows := getattr(self, name)))

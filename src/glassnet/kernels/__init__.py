@@ -6,6 +6,7 @@ environment selects the definition for everything; the results agree to rounding
 """
 
 import os
+import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -27,6 +28,10 @@ if _form == "reference":
 
     def work_alone() -> None:
         """The same."""
+
+    def working_time() -> float:
+        """Seconds on a clock; nothing is compiled that it could stand still for."""
+        return time.perf_counter()
 
     FORM = "as floats"
     ROUNDS = False
@@ -52,6 +57,7 @@ else:
     from glassnet.kernels.chain import rows_of_chain as rows_of_chain
     from glassnet.kernels.chain import table_of as table_of
     from glassnet.kernels.compiled import *  # noqa: F403
+    from glassnet.kernels.jit import working_time as working_time
     from glassnet.kernels.steps import STEPS as STEPS
     from glassnet.kernels.stored import FORM as FORM
     from glassnet.kernels.stored import StoredRows as StoredRows

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from types import FunctionType
 from typing import Any
 
 from numba import extending, njit
+from numba.core import event
 
-__all__ = ["compiler", "intrinsic", "jit", "variant"]
+__all__ = ["compiler", "intrinsic", "jit", "variant", "working_time"]
 
 log = logging.getLogger("glassnet")
 
@@ -30,6 +33,40 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             return njit(**options)(function)
 
     return compile_cached
+
+
+class _Stopwatch(event.Listener):
+    """Seconds in which somebody was compiling, in whatever thread."""
+
+    def __init__(self) -> None:
+        self.spent, self.since, self.depth = 0.0, 0.0, 0
+        self.lock = threading.Lock()
+
+    def on_start(self, event: Any) -> None:
+        with self.lock:
+            if self.depth == 0:
+                self.since = time.perf_counter()
+            self.depth += 1
+
+    def on_end(self, event: Any) -> None:
+        with self.lock:
+            self.depth -= 1
+            if self.depth == 0:
+                self.spent += time.perf_counter() - self.since
+
+
+_compiling = _Stopwatch()
+event.register("numba:compile", _compiling)  # type: ignore[no-untyped-call]
+
+
+def working_time() -> float:
+    """Seconds on a clock that stands still while functions are compiled, to tell how long work itself takes.
+
+    Otherwise whoever comes first would look slow: its kernels are compiled, once and for all who follow.
+    """
+    with _compiling.lock:
+        now = _compiling.since if _compiling.depth else time.perf_counter()
+        return now - _compiling.spent
 
 
 def variant(template: Callable[..., Any], origin: Callable[..., Any], name: str, **functions: Any) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Literal
 
+from glassnet import kernels
 from glassnet.lab.execute import cores
 from glassnet.nn import Layer, Network, Optimizer
 from glassnet.progress import Progress
@@ -101,7 +101,7 @@ def train_all(
         network = Network(job.layers, X.shape[1], job.loss, seed=seed)
         if asked.is_set():
             return Trained(job, network, History(interrupted=True), 0.0, started=False)
-        begun = time.perf_counter()
+        begun = kernels.working_time()
         history = fit(
             network,
             Feed(network, X, job.y, scaling=scaling, rows=train_rows),
@@ -113,7 +113,7 @@ def train_all(
             callbacks=[_Cancel(asked), _News(progress, lock, job.label)],
             seed=seed,
         )
-        return Trained(job, network, history, time.perf_counter() - begun)
+        return Trained(job, network, history, kernels.working_time() - begun)
 
     longest_first = sorted(range(len(jobs)), key=lambda i: -_cost(jobs[i]))
     workers = max(1, min(workers or cores(), len(jobs)))

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glassnet import kernels
 from glassnet.data.augment import Augmenter
 from glassnet.data.dataset import Dataset
 from glassnet.data.prepare import prepare
@@ -186,7 +187,7 @@ def train_one(
     >>> done.scores["test"]["accuracy"] > done.chance["test"]["accuracy"]
     True
     """
-    begun = time.perf_counter()
+    begun = kernels.working_time()
     t = spec.training
     seed = spec.seed
     if spec.replicate:
@@ -241,7 +242,7 @@ def _scored(spec: RunSpec, dataset: Dataset, ready: SetUp, history: History, beg
             scores[part] = measure_all(task, y, P, decide(P, task, threshold))
     return Trained(
         ready.network, history, scores, chance_scores(spec, dataset, ready.rows), kept, threshold,
-        {name: len(of_part) for name, of_part in ready.rows.items()}, time.perf_counter() - begun,
+        {name: len(of_part) for name, of_part in ready.rows.items()}, kernels.working_time() - begun,
     )  # fmt: skip
 
 

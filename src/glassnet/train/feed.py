@@ -91,6 +91,9 @@ class Feed:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self) -> str:
+        return f"<Feed of {len(self):,} rows of {self.n_inputs} {self.X.dtype} for a network of {self.dtype}>"
+
     @property
     def n_rows(self) -> int:
         """Stored rows, whether they take part or not."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.noise import seed_noise
@@ -94,7 +94,7 @@ def fit(
             for epoch in range(run.epoch, epochs):
                 if run.stopped:
                     break
-                started = time.perf_counter()
+                started = kernels.working_time()
                 seed_noise(network.every_layer(), seed, epoch)
                 draw = stream(seed, "augment", epoch) if train.augment is not None else None
                 order = _order(train, size, drop_last, shuffle, seed, epoch)
@@ -125,7 +125,7 @@ def fit(
                     quantities |= {f"val_{name}": seen.get(name, math.nan) for name in ("loss", *metrics)}
                 if run.history.diverged:
                     quantities = dict.fromkeys(quantities, math.nan)
-                quantities |= {"lr": optimizer.lr * run.factor, "seconds": time.perf_counter() - started}
+                quantities |= {"lr": optimizer.lr * run.factor, "seconds": kernels.working_time() - started}
                 run.history.record({"epoch": float(run.epoch)} | quantities)
                 for callback in callbacks:
                     callback.on_epoch(run)

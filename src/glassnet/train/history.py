@@ -41,6 +41,19 @@ class History:
         """
         self.values.setdefault(name, [float("nan")] * len(self))[-1] = value
 
+    def __repr__(self) -> str:
+        """How it ended, in one line.
+
+        >>> h = History()
+        >>> h.record({"epoch": 1.0, "loss": 2.0})
+        >>> h.record({"epoch": 2.0, "loss": 0.25})
+        >>> h
+        <History of 2 epochs, at last loss 0.25>
+        """
+        shown = (name for name in self.values if name not in ("epoch", "seconds"))
+        last = ", ".join(f"{name} {self.last(name):.4g}" for name in shown)
+        return f"<History of {len(self)} epochs, at last {last}{f'; {self.stopped}' if self.stopped else ''}>"
+
     def __len__(self) -> int:
         return len(next(iter(self.values.values()), []))
 

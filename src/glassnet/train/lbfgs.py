@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.optimizers import SGD
@@ -57,7 +57,7 @@ def fit_lbfgs(
     metrics = checked_metrics(network, metrics)
     _check(network, train, validation, treatments, callbacks)
     run = Run(network, SGD(), History(), max_iter)
-    theta, started = network.theta.copy(), time.perf_counter()
+    theta, started = network.theta.copy(), kernels.working_time()
 
     def value_and_gradient(tried: Array) -> tuple[float, Array]:
         network.theta[:] = tried
@@ -73,7 +73,7 @@ def fit_lbfgs(
         nonlocal started
         network.theta[:] = theta[:] = intermediate_result.x
         run.epoch += 1
-        now = time.perf_counter()
+        now = kernels.working_time()
         quantities = {"epoch": float(run.epoch), "loss": float(intermediate_result.fun)}
         if metrics:
             own = evaluate(network, train, metrics)
