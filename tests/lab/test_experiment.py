@@ -170,6 +170,31 @@ def test_the_commands_from_a_new_plan_to_removed_runs(workplace, capsys) -> None
     assert f"{len(listed) - 1} runs, 0 unfinished" in capsys.readouterr().out
 
 
+def test_a_plan_runs_on_a_table_of_ones_own(workplace, capsys) -> None:
+    cells = ((k % 7, "" if k == 7 else k % 5, "red" if k % 3 else "blue", "ab"[k % 2]) for k in range(60))
+    rows = [",".join(map(str, row)) for row in cells]
+    (workplace / "own.csv").write_text("\n".join(["length,width,colour,species", *rows]))
+    (workplace / "mine.toml").write_text(TUNED)
+    one = ["run", "mine.toml", "--data", "own.csv"]
+    assert main(one) == 1
+    assert "--target, one of length, width, colour, species" in capsys.readouterr().err
+    assert main([*one, "--target", "species"]) == 1
+    assert 'missing or infinite in width: the plan\'s [data] prepare = "table"' in capsys.readouterr().err
+    (workplace / "mine.toml").write_text(TUNED.replace('"standard"', '"table"'))
+    assert main([*one, "--target", "species", "--seeds", "1", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "With 1 seed nothing can be claimed" in out
+    assert "none to none" not in out
+
+
+def test_interrupted_before_the_first_seed_there_is_no_table(workplace, capsys) -> None:
+    (workplace / "mine.toml").write_text("budget_minutes = 1e-9\n" + TUNED)
+    assert main(["run", "mine.toml", "--jobs", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "nothing can be compared" in out
+    assert "nan" not in out
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [

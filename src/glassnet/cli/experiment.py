@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from glassnet.cli.bar import progress_on_stderr
-from glassnet.cli.options import Debug, DryRun, Json, writable
+from glassnet.cli.options import Debug, DryRun, Json, Target, writable
 from glassnet.cli.say import say
 from glassnet.cli.show import print_table, stdout_console
 
@@ -52,6 +52,7 @@ def plan(
     data: Annotated[
         str | None, typer.Option("--data", metavar="SOURCE", help="Other data than the plan's.")
     ] = None,
+    target: Target = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", min=1, metavar="N", help="Other number of seeds than the plan's.")
     ] = None,
@@ -82,7 +83,7 @@ def plan(
     from glassnet.lab.store import RunStore
 
     chosen, store = load_experiment(experiment), RunStore(runs)
-    chosen = changed(chosen, data, seeds)
+    chosen = changed(chosen, data, seeds, target)
     if dry_run:
         show_estimate(chosen, store, jobs)
         return
@@ -95,11 +96,15 @@ def plan(
     deliver(outcome, out or Path(f"report-{Path(experiment).stem}.html"), tuple(export or ()), store, json)
 
 
-def changed(plan: Experiment, data: str | None, seeds: int | None) -> Experiment:
-    """The plan with other data or seeds: another plan, with another hash."""
+def changed(
+    plan: Experiment, data: str | None, seeds: int | None, target: str | None = None
+) -> Experiment:  # fmt: skip
+    """The plan with other data, target or seeds: another plan, with another hash."""
     plain = plan.model_dump()
     if data is not None:
         plain["data"]["source"] = data
+    if target is not None:
+        plain["data"]["target"] = target
     if seeds is not None:
         plain["seeds"] = seeds
     return type(plan).model_validate(plain)
@@ -128,9 +133,11 @@ def deliver(outcome: Outcome, out: Path, kinds: tuple[str, ...], store: RunStore
 
 def show(outcome: Outcome) -> None:
     """Each family's arms, then the sentences."""
+    from glassnet.lab.verdict import seeds_words
+
     console = stdout_console()
-    for family in outcome.families:
-        console.print(f"Arms {family.title} ({outcome.experiment.metric}, {len(family.seeds)} seeds)")
+    for family in (family for family in outcome.families if family.seeds):
+        console.print(f"Arms {family.title} ({outcome.experiment.metric}, {seeds_words(len(family.seeds))})")
         rows = [
             [arm.name, f"{arm.mean:.4f}", f"{arm.low:.4f}", f"{arm.high:.4f}", str(arm.failed),
              "yes" if arm.name in family.best else "no", f"{arm.seconds:.2f}"]
@@ -174,3 +181,4 @@ def new(
 
     target = Path(name if name.endswith(".toml") else f"{name}.toml")
     print(new_plan(target.stem, target, like=like))
+    say(f"edit it, then: glassnet run {target}")

@@ -18,6 +18,7 @@ from glassnet.data.whitening import Contrast, Whitening, fit_contrast, fit_white
 from glassnet.errors import InputError, unknown_name
 
 __all__ = [
+    "FILLING_IN",
     "PREPARATIONS",
     "Preparation",
     "prepare",
@@ -244,6 +245,7 @@ _RECIPES: dict[str, Callable[[Dataset, Rows | None], Preparation]] = {
     "realmlp": prepare_realmlp,
 }
 PREPARATIONS: tuple[str, ...] = (*SCALINGS, *_RECIPES)
+FILLING_IN = frozenset({"table", "realmlp"})  # those that take missing values
 
 
 def prepare(dataset: Dataset, recipe: str, rows: Rows | None = None) -> Preparation:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from glassnet.data.dataset import Dataset
+from glassnet.data.prepare import FILLING_IN
 from glassnet.data.read import read
+from glassnet.errors import InputError
 from glassnet.lab.environment import environment
 from glassnet.lab.execute import execute
 from glassnet.lab.measures import MEASURES, require, task_of
@@ -42,7 +44,25 @@ def read_data(experiment: Experiment, progress: Progress | None = None) -> Datas
         spec.source, size=spec.size, target=spec.target, one_vs_rest=spec.one_vs_rest, progress=progress
     )
     require(experiment.metric, task_of(dataset.n_classes))
-    return select_rows(dataset, spec)
+    dataset = select_rows(dataset, spec)
+    arms = (values.get("data.prepare", spec.prepare) for _, values in experiment.arms())
+    if not set(arms) <= FILLING_IN:
+        _refuse_missing(dataset)
+    return dataset
+
+
+def _refuse_missing(dataset: Dataset) -> None:
+    """Now and by name, not after the first runs by the number of a column."""
+    if dataset.X.dtype.kind != "f":
+        return
+    columns = np.flatnonzero(~np.isfinite(dataset.X).all(axis=0)).tolist()
+    if columns:
+        names = [dataset.feature_names[k] if dataset.feature_names else f"column {k}" for k in columns]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        raise InputError(
+            f"{dataset.source}: values are missing or infinite in {', '.join(names[:3])}{more}: the plan's "
+            '[data] prepare = "table" fills them in (from training rows only) and encodes categories'
+        )
 
 
 def run_experiment(

@@ -327,7 +327,7 @@ def best_of_k(values: Array) -> list[float]:
     [0.5, 0.75]
     """
     ordered, n = np.sort(np.asarray(values, float)), len(values)
-    share = np.arange(n + 1) / n
+    share = np.arange(n + 1) / max(n, 1)
     return [float(ordered @ np.diff(share**k)) for k in range(1, n + 1)]
 
 

@@ -10,7 +10,7 @@ from glassnet.lab.outcome import ArmOutcome, Family
 from glassnet.lab.spec import Experiment
 from glassnet.lab.statistics import ALPHA, LEAST_SEEDS, Paired, smallest_p
 
-__all__ = ["compare_words", "family_words", "limits", "power_words"]
+__all__ = ["compare_words", "family_words", "limits", "power_words", "seeds_words"]
 
 
 def power_words(n: int, comparisons: int = 1) -> str:
@@ -29,9 +29,17 @@ def power_words(n: int, comparisons: int = 1) -> str:
     if smallest_p(n) < ALPHA:
         level += f" when {comparisons} comparisons share it"
     return (
-        f"With {n} seeds nothing can be claimed: the smallest p of the paired test is 0.9 * 2/2^{n} = "
+        f"With {seeds_words(n)} nothing can be claimed: the smallest p of the paired test is 0.9 * 2/2^{n} = "
         f"{smallest_p(n):.4g}, not below {level}. At least {least} seeds are needed."
     )
+
+
+def seeds_words(n: int) -> str:
+    """
+    >>> seeds_words(1), seeds_words(8)
+    ('1 seed', '8 seeds')
+    """
+    return f"{n} seed" if n == 1 else f"{n} seeds"
 
 
 def number(value: float) -> str:
@@ -82,6 +90,9 @@ def compare_words(pair: Paired, experiment: Experiment, comparisons: int) -> str
     )
     if experiment.margin and -experiment.margin < low and high < experiment.margin and pair.n >= LEAST_SEEDS:
         said += f" The whole interval lies within the margin of {number(experiment.margin)}."
+    if low > 0 or high < 0:
+        alone = " it is of this comparison alone, and p, which counts all," if comparisons > 1 else " p"
+        said += f" The interval lies on one side of 0, but{alone} decides."
     if math.isfinite(pair.detectable):
         said += f" This design would have shown a difference of about {number(pair.detectable)} (power 80 %)."
     return said
@@ -104,7 +115,8 @@ def family_words(family: Family, experiment: Experiment) -> tuple[str, ...]:
             f"Which arms are among the best cannot be told. {lacking}"
             if lacking else _best_words(family, experiment)
         )  # fmt: skip
-    said += [compare_words(pair, experiment, len(family.comparisons)) for pair in family.comparisons]
+    if n > 1:
+        said += [compare_words(pair, experiment, len(family.comparisons)) for pair in family.comparisons]
     said += [_failure_words(arm) for arm in family.arms if arm.failed]
     for arm in family.arms:
         if arm.at_edge:

@@ -60,7 +60,7 @@ def from_frame(frame: pl.DataFrame, request: Request, where: str, part: Any = No
         labels = labels.fill_nan(None)
     if labels.null_count():
         row = int(labels.is_null().arg_true()[0])
-        missing = f"missing in {labels.null_count()} rows (row {row} first)"
+        missing = f"missing in {labels.null_count()} of {frame.height} rows (first in {_th(row)})"
         raise InputError(f"{where}: target {target!r} is {missing}: remove them")
     _refuse_dates(labels, where)
     if labels.dtype in (pl.Categorical, pl.Enum):
@@ -95,8 +95,19 @@ def _target(columns: Sequence[str], request: Request, where: str) -> str:
     known = [c for c in columns if c.lower() in _TARGETS]
     if len(known) != 1:
         there = ", ".join(columns[:12]) + (" ..." if len(columns) > 12 else "")
-        raise InputError(f"{where}: say which column is the target, target='...' (--target), one of {there}")
+        raise InputError(f"{where}: which column is the target? target = '...' or --target, one of {there}")
     return known[0]
+
+
+def _th(row: int) -> str:
+    """Where a row is, for whoever looks at the file.
+
+    >>> _th(0)
+    'the 1st row, header apart'
+    """
+    n = row + 1
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"the {n:,}{ending} row, header apart"
 
 
 def _numbers(column: pl.Series, where: str) -> tuple[npt.NDArray[Any], tuple[str, ...] | None]:
@@ -117,8 +128,8 @@ def _numbers(column: pl.Series, where: str) -> tuple[npt.NDArray[Any], tuple[str
         wrong = (numbers.is_null() & text.is_not_null()).arg_true()
         if len(wrong):
             raise InputError(
-                f"{where}: column {column.name!r} holds numbers, but {text[int(wrong[0])]!r} in row "
-                f"{wrong[0]} ({len(wrong)} such cells): correct them, or empty them if missing"
+                f"{where}: column {column.name!r} holds numbers, but {text[int(wrong[0])]!r} in "
+                f"{_th(int(wrong[0]))} ({len(wrong)} of {len(text)} cells): correct, or empty if missing"
             )
         return numbers.to_numpy(), None
     names = tuple(sorted(text.drop_nulls().unique().to_list(), key=natural))
