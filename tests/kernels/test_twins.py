@@ -147,6 +147,11 @@ def _updates(*settings: tuple[Any, ...], moments: int) -> Callable[..., Iterator
     return cases
 
 
+def _l2_cases(rng: np.random.Generator, B: int, D: int, t: Any) -> Iterator[Arguments]:
+    yield t(rng.normal(size=B * D)), t(rng.normal(size=B * D)), 0.3
+    yield t(rng.normal(size=5000)), t(rng.normal(size=5000)), 1e-4
+
+
 def _accumulate_cases(rng: np.random.Generator, B: int, D: int, t: Any) -> Iterator[Arguments]:
     yield t(rng.normal(size=B * D)), t(rng.normal(size=B * D))
 
@@ -167,6 +172,7 @@ CASES: dict[str, Callable[..., Iterator[Arguments]]] = {
     "rms_norm": _rms_norm_cases,
     "rms_norm_grad": _rms_norm_grad_cases,
     "accumulate": _accumulate_cases,
+    "l2": _l2_cases,
     "sgd": _updates((), moments=0),
     "momentum": _updates((0.9, False), (0.9, True), (0.0, False), moments=1),
     "adagrad": _updates((1e-8,), moments=1),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import pickle
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,17 +13,20 @@ import numpy as np
 import pytest
 
 from glassnet import kernels
+from glassnet.errors import InputError
 from glassnet.estimators.solvers import ScikitAdam, ScikitSGD
 from glassnet.nn import OPTIMIZERS, SGD, Adam, Dense, Dropout, NAdam, Network, Optimizer, optimizer
 from glassnet.nn.losses import SoftmaxCrossEntropy
 from glassnet.train import (
     L2,
+    METRICS,
     Callback,
     ClipNorm,
     Feed,
     History,
     ReduceOnPlateau,
     Run,
+    evaluate,
     fit,
     load_checkpoint,
     many_steps,
@@ -35,7 +41,10 @@ pytestmark = pytest.mark.skipif(
 N, I, C = 109, 9, 3  # noqa: E741
 RNG = np.random.default_rng(0)
 X, Y = RNG.integers(0, 255, (N, I)).astype(np.uint8), RNG.integers(0, C, N)
-CLOSE = {"float32": {"rtol": 1e-4, "atol": 1e-6}, "float64": {"rtol": 1e-11, "atol": 1e-13}}
+
+
+class _Half:
+    scale, shift = np.full(I, 0.5), np.arange(I) / 10
 
 
 class Looking(Callback):
@@ -56,7 +65,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def counted(kernel: Any) -> Any:
         def call(*args: Any) -> Any:
             found = kernel(*args)
-            taken.append(found[0])
+            taken.append(int(args[-1][0]))
             return found
 
         return call
@@ -89,17 +98,15 @@ def _compare(make: Callable[[], Training], opt: Callable[[], Optimizer], **setti
     together, apart = make(), make()
     looking = Looking()
     histories = together.fit(opt(), **settings), apart.fit(opt(), looking, **settings)
-    close = CLOSE[str(apart.network.dtype)]
-    np.testing.assert_allclose(together.network.theta, apart.network.theta, **close)
-    np.testing.assert_allclose(together.network.grad, apart.network.grad, **close)
-    np.testing.assert_allclose(together.network.outputs, apart.network.outputs, **close)
+    for name in ("theta", "grad", "outputs"):
+        np.testing.assert_array_equal(getattr(together.network, name), getattr(apart.network, name), name)
     assert together.optimizer.t == apart.optimizer.t == looking.steps[-1] == len(looking.steps)
     for name, moments in apart.optimizer.state.items():
-        np.testing.assert_allclose(together.optimizer.state[name], moments, **close, err_msg=name)
+        np.testing.assert_array_equal(together.optimizer.state[name], moments, name)
     assert histories[0].values.keys() == histories[1].values.keys()
     for name, values in histories[1].values.items():
         if name != "seconds":
-            np.testing.assert_allclose(histories[0][name], values, rtol=1e-5, err_msg=name)
+            np.testing.assert_allclose(histories[0][name], values, rtol=1e-12, err_msg=name)
 
 
 SOLVERS: list[Callable[[], Optimizer]] = [
@@ -115,7 +122,7 @@ def test_every_optimizer_does_as_in_the_loop(at_once: list[int], opt: Callable[[
     assert at_once == [13, 1] * 3  # of 8 rows, and the last one of 5, in each epoch
 
 
-def test_theta_is_the_loops_to_the_last_bits_in_double_precision(at_once: list[int]) -> None:
+def test_double_precision_and_smoothing(at_once: list[int]) -> None:
     _compare(lambda: Training("float64", smoothing=0.1), lambda: Adam(0.01), treatments=[L2(0.01)])
     assert sum(at_once) == 3 * 14
 
@@ -155,12 +162,9 @@ def test_long_epochs_take_several_calls(at_once: list[int], monkeypatch: pytest.
 
 
 def test_bytes_are_scaled_as_in_the_loop(at_once: list[int]) -> None:
-    class Half:
-        scale, shift = np.full(I, 0.5), np.arange(I) / 10
-
     def make() -> Training:
         made = Training()
-        made.feed = Feed(made.network, X, Y, scaling=Half())
+        made.feed = Feed(made.network, X, Y, scaling=_Half())
         return made
 
     _compare(make, lambda: SGD(1e-4))
@@ -213,6 +217,32 @@ class _OwnStep(SGD):
         super().step(factor)
 
 
+class _Weighed(Feed):
+    def total_weight(self, rows: Array) -> float:
+        seen.append("weight")
+        return super().total_weight(rows)
+
+
+class _Wrapped(Network):
+    @functools.wraps(Network.forward)
+    def forward(self, *given: Any, **more: Any) -> Array:
+        seen.append("forward")
+        return Network.forward(self, *given, **more)
+
+
+class _Scheduled(L2):
+    def __post_init__(self) -> None:
+        pass
+
+    @property
+    def strength(self) -> float:  # type: ignore[override]
+        seen.append("strength")
+        return 0.1
+
+    def __init__(self) -> None:
+        pass
+
+
 class _OwnUpdate(SGD):
     def update(self, *given: Any) -> None:
         seen.append("update")
@@ -248,6 +278,8 @@ def _fit(network: Network, opt: Optimizer, *, feed: type[Feed] = Feed, **setting
     [
         ("gradient", lambda: _fit(_Watched([Dense(5, "relu"), Dense(C)], I), SGD(0.1))),
         ("take", lambda: _fit(_network(), SGD(0.1), feed=_Taken)),
+        ("forward", lambda: _fit(_Wrapped([Dense(5, "relu"), Dense(C)], I), SGD(0.1))),
+        ("strength", lambda: _fit(_network(), SGD(0.1), treatments=[_Scheduled()])),
         ("step", lambda: _fit(_network(), _OwnStep(0.1))),
         ("update", lambda: _fit(_network(), _OwnUpdate(0.1))),
         ("own kernel", lambda: _fit(_network(), _OwnKernel(0.1))),
@@ -262,12 +294,17 @@ def test_whoever_wants_to_be_called_is(at_once: list[int], name: str, train: Cal
 
 
 def test_what_somebody_has_put_in_its_place_is_called(at_once: list[int]) -> None:
+    seen.clear()
     network, opt = _network(), SGD(0.1)
     network.gradient = _noted("gradient", 1.0)  # type: ignore[method-assign]
+    _fit(network, opt, metrics=())
     opt.step = _noted("step", 0.0)  # type: ignore[method-assign,assignment]
-    seen.clear()
-    fit(network, Feed(network, X / np.float32(255), Y), optimizer=opt, epochs=1, batch_size=8, metrics=())
-    assert seen == ["gradient", "step"] * 14
+    _fit(_network(), opt)
+    assert seen == ["gradient"] * 14 + ["step"] * 14
+    feed = Feed(network, X / np.float32(255), Y)
+    feed.total_weight = lambda rows: seen.append("weight") or 1.0  # type: ignore[method-assign,func-returns-value]
+    fit(_network(), feed, epochs=1, batch_size=8)
+    assert seen[28:] == ["weight"] * 14
     watching = _network()
     shown: list[int] = []
     assert isinstance(watching.layers[0], Dense)
@@ -283,6 +320,9 @@ def test_what_somebody_has_put_in_its_place_is_called(at_once: list[int]) -> Non
 
 def test_other_trainings_are_left_to_the_loop(at_once: list[int]) -> None:
     _fit(_network(), SGD(0.1), treatments=[L2(0.1), ClipNorm(1.0)])
+    _fit(_network(), SGD(0.1), treatments=[L2(0.1), L2(0.1)])
+    _fit(_network(), SGD(0.1), metrics=["accuracy", "accuracy"])
+    _fit(Network([Dense(8, "relu"), Dense(1)], I, "squared"), SGD(0.1))
     _fit(_network(loss=SoftmaxCrossEntropy(focal=1.0)), SGD(0.1))
     _fit(Network([Dense(8, "gelu"), Dense(C)], I), SGD(0.1))
     _fit(Network([Dense(8), Dropout(0.2), Dense(C)], I), SGD(0.1))
@@ -290,6 +330,88 @@ def test_other_trainings_are_left_to_the_loop(at_once: list[int]) -> None:
     shaken = Feed(network, X / np.float32(255), Y, augment=lambda rows, rng: rows + rng.random())
     fit(network, shaken, epochs=1, batch_size=8)
     assert at_once == []
+
+
+def test_another_accuracy_is_asked(at_once: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(METRICS, "accuracy", lambda Z, y: 7.0 * len(y))
+    assert Training().fit(SGD(0.1))["accuracy"] == [7.0] * 3
+    assert at_once == []
+
+
+def test_another_optimizer_in_its_place_takes_the_steps(at_once: list[int]) -> None:
+    class Replace(Callback):
+        def on_start(self, run: Run) -> None:
+            run.optimizer = SGD(0.0001)
+            run.optimizer.start(run.network)
+
+    together, apart = Training(), Training()
+    together.fit(SGD(10.0), Replace())
+    apart.fit(SGD(10.0), Replace(), Looking())
+    np.testing.assert_array_equal(together.network.theta, apart.network.theta)
+    assert sum(at_once) == 3 * 14
+
+
+def test_large_batches_are_not_gathered_for_nothing(at_once: list[int]) -> None:
+    wide = Network([Dense(12, "relu"), Dense(C)], 784)
+    data = np.random.default_rng(0).random((3 * wide.chunk_rows, 784), np.float32)
+    fit(wide, Feed(wide, data, np.arange(len(data)) % C), epochs=2, batch_size="full")
+    assert wide.capacity <= wide.chunk_rows
+    assert at_once == []
+
+
+def test_an_optimizer_that_does_not_fit_its_kernel_is_refused_by_the_loop(at_once: list[int]) -> None:
+    class Few(Adam):
+        moments = ("mean",)
+
+    class Short(Adam):
+        def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
+            return lr, decay
+
+    for wrong in (Few, Short):
+        with pytest.raises(TypeError, match="argument"):
+            _fit(_network(), wrong(0.1))
+    assert at_once == []
+
+
+def test_a_schedule_may_use_the_network_and_the_feed(at_once: list[int]) -> None:
+    def make() -> tuple[Training, Callable[[float], float]]:
+        made = Training()
+        made.feed = Feed(made.network, X, Y, scaling=_Half())
+
+        def pace(progress: float) -> float:
+            evaluate(made.network, made.feed)
+            made.network.predict(np.zeros((3 * N, I), np.float32))
+            return 1.0 - progress
+
+        return made, pace
+
+    (one, pace), (two, same) = make(), make()
+    one.fit(SGD(1e-4), schedule=pace)
+    two.fit(SGD(1e-4), Looking(), schedule=same)
+    np.testing.assert_array_equal(one.network.theta, two.network.theta)
+    assert sum(at_once) == 3 * 14
+
+
+def test_what_the_compiled_call_works_in_stays_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, real, alive = Training(), kernels.STEPS["sgd"], []
+
+    def call(*args: Any) -> Any:
+        chain = weakref.ref(training.network.chain)  # type: ignore[arg-type]
+        training.network.reserve(training.network.capacity + 1)  # as predictions in another thread do
+        alive.append(chain() is not None)
+        return real(*args)
+
+    monkeypatch.setattr(kernels, "STEPS", {"sgd": call})
+    training.fit(SGD(0.1), epochs=1)
+    assert alive
+    assert all(alive)
+
+
+def test_copies_and_pickles_of_an_optimizer_are_as_small_as_its_state() -> None:
+    opt = Adam(0.1)
+    opt.start(_network())
+    kept = vars(pickle.loads(pickle.dumps(opt)))
+    assert kept.keys() == {"lr", "weight_decay", "t", "state", "beta1", "beta2", "eps"}
 
 
 # What goes wrong is done again by the loop.
@@ -313,9 +435,35 @@ def test_steps_that_were_planned_and_not_done_change_nothing() -> None:
         opt.t = 3
     opts[0].plan([1.0] * 5)
     assert opts[0].t == 3
-    for opt in opts:
-        opt.t += 1
-    assert opts[0].numbers(0.1, 0.0) == opts[1].numbers(0.1, 0.0)
+    assert opts[0].numbers(4, 0.1, 0.0) == opts[1].numbers(4, 0.1, 0.0)
+
+
+def test_no_rows_at_all_are_refused(at_once: list[int]) -> None:
+    with pytest.raises(InputError, match="shuffle left 3 rows, less than a batch of 8"):
+        Training().fit(SGD(0.1), shuffle=lambda rows: rows[:3], drop_last=True)
+    assert at_once == []
+
+
+def test_interrupted_in_a_call_it_has_counted_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = kernels.STEPS["sgd"]
+
+    def call(*args: Any) -> Any:
+        real(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kernels, "STEPS", {"sgd": call})
+    training, alone = Training(), Training()
+    runs: list[Run] = []
+
+    class Keep(Callback):
+        def on_end(self, run: Run) -> None:
+            runs.append(run)
+
+    history = training.fit(SGD(0.1), Keep(), epochs=1)
+    alone.fit(SGD(0.1), Looking(), epochs=1, drop_last=True)
+    assert history.interrupted
+    assert training.optimizer.t == runs[0].step == 13
+    np.testing.assert_array_equal(training.network.theta, alone.network.theta)
 
 
 def test_interrupted_between_two_calls_it_keeps_what_was_done(

@@ -21,8 +21,8 @@ class ScikitAdam(Adam):
     it is the textbook's eps divided by sqrt(c2).
     """
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
-        c1, c2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
+        c1, c2 = 1.0 - self.beta1**t, 1.0 - self.beta2**t
         eps = self.eps / math.sqrt(c2)
         return lr, self.beta1, self.beta2, eps, c1, c2, decay
 
@@ -45,7 +45,7 @@ class ScikitSGD(Optimizer):
         super().__init__(lr, weight_decay)
         self.momentum, self.nesterov, self.first_lr = momentum, nesterov, lr
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.momentum, self.nesterov, decay
 
     @property

@@ -36,6 +36,7 @@ if _form == "reference":
     FORM = "as floats"
     ROUNDS = False
     STEPS: dict[str, Any] = {}  # none in one call
+    TAKEN: dict[str, tuple[int, int]] = {}
 
     def rounding_pays(M: int, K: int, N: int) -> bool:
         """Never: nothing is rounded."""
@@ -59,6 +60,7 @@ else:
     from glassnet.kernels.compiled import *  # noqa: F403
     from glassnet.kernels.jit import working_time as working_time
     from glassnet.kernels.steps import STEPS as STEPS
+    from glassnet.kernels.steps import TAKEN as TAKEN
     from glassnet.kernels.stored import FORM as FORM
     from glassnet.kernels.stored import StoredRows as StoredRows
     from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes
@@ -77,6 +79,7 @@ __all__ = [  # noqa: F405
     "dropout",
     "gather",
     "hits",
+    "l2",
     "lion",
     "mixed_codes",
     "momentum",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -27,12 +29,33 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def compile_cached(function: Callable[..., Any]) -> Any:
         try:
-            return njit(cache=True, **options)(function)
+            compiled = njit(cache=True, **options)(function)
         except RuntimeError:  # "cannot cache function ...: no locator available"
             _tell_once()
             return njit(**options)(function)
+        _make_stale_with_others(compiled, Path(function.__code__.co_filename).parent)
+        return compiled
 
     return compile_cached
+
+
+def _make_stale_with_others(compiled: Any, folder: Path) -> None:
+    """Compile anew when any module beside the function's, or any kernel, has changed, not only its own.
+
+    Numba asks the function's own file, but compiled into it are functions and intrinsics of others.
+    """
+    index: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if hasattr(index, "_source_stamp"):  # Numba has no public place for it; tested
+        index._source_stamp = (index._source_stamp, _digest(folder), _digest(Path(__file__).parent))
+
+
+@cache
+def _digest(folder: Path) -> str:
+    """A hash of all modules of a folder; of none if they are not files."""
+    found = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 class _Stopwatch(event.Listener):
@@ -72,9 +95,8 @@ def working_time() -> float:
 def variant(template: Callable[..., Any], origin: Callable[..., Any], name: str, **functions: Any) -> Any:
     """A plain function as the template, but with these functions for globals, to be compiled as `name`.
 
-    Its code is kept on disk as a function of the origin's file, and compiled anew when that changes.
-    Functions in a closure instead would be part of the key there, by an identity that is another one in
-    every process if they call compiled functions.
+    Its code is kept on disk as a function of the origin's file. Functions in a closure instead would be part
+    of the key there, by an identity that is another one in every process if they call compiled functions.
     """
     code = template.__code__.replace(
         co_filename=origin.__code__.co_filename, co_firstlineno=origin.__code__.co_firstlineno

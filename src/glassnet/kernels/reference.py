@@ -21,6 +21,7 @@ __all__ = [
     "dropout",
     "gather",
     "hits",
+    "l2",
     "lion",
     "mixed_codes",
     "momentum",
@@ -188,6 +189,12 @@ def rms_norm_grad(
 def accumulate(total: Array, grad: Array) -> None:
     """total += grad."""
     total += grad
+
+
+def l2(theta: Array, grad: Array, k: float) -> float:
+    """grad += k theta; returns k / 2 * theta . theta, whose gradient that is."""
+    grad += k * theta
+    return 0.5 * k * float(np.dot(theta, theta))
 
 
 def sgd(theta: Array, grad: Array, lr: float, decay: float) -> None:

@@ -9,23 +9,21 @@ import inspect
 import math
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels import updates
 from glassnet.kernels.chain import gradient_through, outputs_of
 from glassnet.kernels.compiled import hits
 from glassnet.kernels.jit import jit, variant
-from glassnet.kernels.scalars import const
+from glassnet.kernels.updates import l2
 
-__all__ = ["STEPS"]
+__all__ = ["STEPS", "TAKEN"]
 
 Array = npt.NDArray[Any]
 sgd, momentum, adagrad, rmsprop, adam, nadam, lion = (
     inspect.unwrap(getattr(updates, name))  # what one thread does by itself
     for name in ("sgd", "momentum", "adagrad", "rmsprop", "adam", "nadam", "lion")
 )
-_LANES = 16  # sums at a time: one alone would wait for each addition
 
 
 def update(*_: Any) -> None:
@@ -33,66 +31,48 @@ def update(*_: Any) -> None:
 
 
 def _steps(
-    table: Array, X: Array, y: Array, w: Array, size: int, smoothing: float, dZ: Array, theta: Array,
-    grad: Array, moments: Array, stretches: Array, numbers: Array, decayed: Array, l2: float, per_batch: bool,
-    counts: bool,
-) -> tuple[int, float, int]:  # fmt: skip
-    """Steps with `size` rows each, or fewer than there are: until before a loss that is not finite.
+    table: Array, X: Array, y: Array, w: Array, size: int, weights: Array, smoothing: float, dZ: Array,
+    theta: Array, grad: Array, moments: Array, stretches: Array, numbers: Array, decayed: Array,
+    strength: float, per_batch: bool, counts: bool, done: Array,
+) -> tuple[float, int]:  # fmt: skip
+    """Steps with `size` rows each; the first one whose loss is not finite is not done, and ends them.
 
     Parameters
     ----------
     table : of the layers (`chain.py`); dZ (size, O) is for the gradient of their outputs
     X, y, w : the rows (n, I) of these steps, their codes (n,), and weights (n,) or (1,) for all alike
+    weights : (steps,) sum of each batch's weights
     theta, grad, moments : (P,), (P,), and (M, P) for the optimizer
     stretches, numbers : start and stop (S, 2) of what is updated alike, and what the optimizer's kernel takes
         besides the vectors, (steps, S, N)
-    decayed, l2, per_batch : start and stop (D, 2) of what has a penalty, its strength (0 for none), and
-        whether that is to be divided by the weight of the batch
+    decayed, strength, per_batch : start and stop (D, 2) of what has an L2 penalty, its strength (none for 0),
+        and whether that is to be divided by the weight of the batch
     counts : whether to count rows decided rightly
+    done : (1,) counts the steps done, also for whoever does not see what is returned
 
     Returns
     -------
-    steps done; their losses, times rows, summed; rows decided rightly
+    losses of the steps done, times rows, summed; rows decided rightly
     """
     loss, n_right = 0.0, 0
     for step in range(len(numbers)):
         start, stop = step * size, (step + 1) * size
-        x, codes, weights, weight = X[start:stop], y[start:stop], w, float(size)
-        if len(w) > 1:
-            weights = w[start:stop]
-            weight = weights.sum()
-        value = gradient_through(table, x, codes, weights, smoothing, 1.0 / (weight or math.inf), dZ)
+        x, codes, weight = X[start:stop], y[start:stop], weights[step]
+        scale = 1.0 / (weight or math.inf)
+        value = gradient_through(table, x, codes, w[start:stop] if len(w) > 1 else w, smoothing, scale, dZ)
         if not math.isfinite(value):
-            return step, loss, n_right
-        if counts:
-            n_right += hits(outputs_of(table, x), codes)
-        if l2 > 0:
-            k = l2 / (weight or 1.0) if per_batch else l2
+            break
+        right = hits(outputs_of(table, x), codes) if counts else 0
+        if strength > 0:
             for i, j in decayed:
-                value += _penalty(theta[i:j], grad[i:j], k)
+                value += l2(theta[i:j], grad[i:j], strength / (weight or 1.0) if per_batch else strength)
         for s in range(len(stretches)):
             i, j = stretches[s]
             update(theta[i:j], grad[i:j], moments, i, j, numbers[step, s])
+        done[0] += 1
         loss += value * size
-    return len(numbers), loss, n_right
-
-
-@jit
-def _penalty(theta: Array, grad: Array, k: float) -> float:
-    """k / 2 * theta . theta, whose gradient is added."""
-    sums, factor, whole = np.zeros(_LANES, theta.dtype), const(theta[0], k), len(theta) // _LANES * _LANES
-    for start in range(0, whole, _LANES):
-        for i in range(_LANES):
-            t = theta[start + i]
-            sums[i] += t * t
-            grad[start + i] += factor * t
-    total = 0.0
-    for i in range(whole, len(theta)):
-        total += theta[i] * theta[i]
-        grad[i] += factor * theta[i]
-    for i in range(_LANES):
-        total += sums[i]
-    return 0.5 * k * total
+        n_right += right
+    return loss, n_right
 
 
 def _sgd(theta: Array, grad: Array, m: Array, i: int, j: int, n: Array) -> None:
@@ -123,8 +103,18 @@ def _lion(theta: Array, grad: Array, m: Array, i: int, j: int, n: Array) -> None
     lion(theta, grad, m[0, i:j], n[0], n[1], n[2], n[3])
 
 
+def _taken(name: str) -> tuple[int, int]:
+    """How many moments and how many numbers a kernel takes after theta and grad."""
+    kinds = [p.annotation for p in inspect.signature(getattr(updates, name)).parameters.values()]
+    vectors = kinds.count("Array")
+    return vectors - 2, len(kinds) - vectors
+
+
+_KERNELS = (_sgd, _momentum, _adagrad, _rmsprop, _adam, _nadam, _lion)
 #: the steps of optimizers, by the name of the kernel that updates theta
 STEPS = {
     kernel.__name__[1:]: jit(variant(_steps, _steps, f"steps_by{kernel.__name__}", update=jit(kernel)))
-    for kernel in (_sgd, _momentum, _adagrad, _rmsprop, _adam, _nadam, _lion)
+    for kernel in _KERNELS
 }
+#: how many moments and numbers they take
+TAKEN = {name: _taken(name) for name in STEPS}

@@ -50,12 +50,12 @@ class Trained:
 
 
 class _Cancel(Callback):
-    """Ends a training after the present step once somebody has asked for the end."""
+    """Ends a training after the present epoch once somebody has asked for the end."""
 
     def __init__(self, asked: threading.Event) -> None:
         self.asked = asked
 
-    def on_step(self, run: Run) -> None:
+    def on_epoch(self, run: Run) -> None:
         if self.asked.is_set() and not run.stopped:
             run.stop("interrupted by the user", interrupted=True)
 

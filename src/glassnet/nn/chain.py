@@ -67,24 +67,25 @@ class Chain:
             return None
         return float(kernels.gradient_through(self.table, X, y, w, smoothing, float(scale), network.dZ))
 
+    def serves(self, network: Network, rows: int) -> bool:
+        """Whether batches of so many rows can go through, as far as can be told before there are any."""
+        plain = _is_plain(network.loss) and _passes_itself(network)
+        return plain and rows in self.rows and self._is_still(network.layers)
+
     def enter(self, network: Network, X: Any, y: Any, w: Any) -> float | None:
         """Make ready for `gradient_through`: the loss's label smoothing; None if that has to be called."""
         loss = network.loss
-        if not self._knows(loss, y, w, len(X)) or not _passes_itself(network):
+        if not _is_plain(loss) or not self._fit_together(y, w, len(X)) or not _passes_itself(network):
             return None
         if (A := self._take(X, network.layers)) is None:
             return None
         network.outputs = A
         return float(loss.label_smoothing)
 
-    def _knows(self, loss: Loss, y: Any, w: Any, rows: int) -> TypeGuard[SoftmaxCrossEntropy]:
-        """Whether this is the plain loss of codes, as it is in `losses.py`."""
+    def _fit_together(self, y: Any, w: Any, rows: int) -> bool:
+        """Whether these are codes and weights of so many rows."""
         return (
-            type(loss) is SoftmaxCrossEntropy
-            and not loss.focal
-            and "gradient" not in vars(loss)
-            and SoftmaxCrossEntropy.gradient is _LOSS
-            and isinstance(y, np.ndarray)
+            isinstance(y, np.ndarray)
             and isinstance(w, np.ndarray)
             and y.shape == (rows,)
             and w.shape in ((1,), (rows,))
@@ -127,11 +128,22 @@ class Chain:
         return layers == self.layers and Dense.forward is _FORWARD and Dense.backward is _BACKWARD
 
 
+def _is_plain(loss: Loss) -> TypeGuard[SoftmaxCrossEntropy]:
+    """Whether this is the plain loss of classes, as it is in `losses.py`."""
+    return (
+        type(loss) is SoftmaxCrossEntropy
+        and SoftmaxCrossEntropy.gradient is _LOSS
+        and not loss.focal
+        and "gradient" not in vars(loss)
+    )
+
+
 def _passes_itself(network: Network) -> bool:
-    """Whether its `forward` and `backward` are those of `network.py`."""
+    """Whether its `forward` and `backward` are those of `network.py`, and nothing wrapped around them."""
     own, kind = vars(network), type(network)
     known = kind.forward.__module__ == kind.backward.__module__ == _NETWORK
-    return known and "forward" not in own and "backward" not in own
+    wrapped = hasattr(kind.forward, "__wrapped__") or hasattr(kind.backward, "__wrapped__")
+    return known and not wrapped and "forward" not in own and "backward" not in own
 
 
 def chain_of(layers: Sequence[Layer]) -> Chain | None:

@@ -101,21 +101,20 @@ class Optimizer:
         theta and grad (P,), the moments (M, P), start and stop (S, 2) of the stretches of them that are
         treated alike, and `numbers` of each step and stretch, (steps, S, N)
         """
-        before, rows = self.t, []
-        for self.t, factor in enumerate(factors, before + 1):
+        rows = []
+        for t, factor in enumerate(factors, self.t + 1):
             for *_, lr_factor, weight_decay in self._parts:
                 lr = self.lr * factor * lr_factor
-                rows.append(self.numbers(lr, lr * weight_decay))
-        self.t = before
+                rows.append(self.numbers(t, lr, lr * weight_decay))
         numbers = np.array(rows, np.float64).reshape(len(factors), len(self._parts), -1)
         return (*self._vectors, self._stretches, numbers)
 
     def update(self, theta: Array, grad: Array, moments: list[Array], lr: float, decay: float) -> None:
         """One pass over a stretch of theta; decay is lr * weight_decay."""
-        getattr(kernels, self.kernel)(theta, grad, *moments, *self.numbers(lr, decay))
+        getattr(kernels, self.kernel)(theta, grad, *moments, *self.numbers(self.t, lr, decay))
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
-        """What its kernel takes in step t, after theta, grad and the moments."""
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
+        """What its kernel takes in step t, after theta, grad and the moments: of these three alone."""
         raise NotImplementedError
 
     def restore(self, network: Network, t: int, state: dict[str, Array]) -> None:
@@ -161,7 +160,7 @@ class SGD(Optimizer):
     def __init__(self, lr: float = 0.01, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, decay
 
 
@@ -177,7 +176,7 @@ class Momentum(Optimizer):
         _check_share(momentum=momentum)
         self.momentum = momentum
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.momentum, self.nesterov, decay
 
 
@@ -197,7 +196,7 @@ class Adagrad(Optimizer):
         super().__init__(lr, weight_decay)
         self.eps = eps
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.eps, decay
 
 
@@ -214,7 +213,7 @@ class RMSProp(Optimizer):
         _check_share(rho=rho)
         self.rho, self.eps = rho, eps
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.rho, self.eps, decay
 
 
@@ -236,8 +235,8 @@ class Adam(Optimizer):
         _check_share(beta1=beta1, beta2=beta2)
         self.beta1, self.beta2, self.eps = beta1, beta2, eps
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
-        c1, c2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
+        c1, c2 = 1.0 - self.beta1**t, 1.0 - self.beta2**t
         return lr, self.beta1, self.beta2, self.eps, c1, c2, decay
 
 
@@ -258,10 +257,10 @@ class RAdam(Adam):
     After that Adam's step times sqrt((rho - 4)(rho - 2) r / ((r - 4)(r - 2) rho)).
     """
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
-        c1, c2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
+        c1, c2 = 1.0 - self.beta1**t, 1.0 - self.beta2**t
         r = 2.0 / (1.0 - self.beta2) - 1.0
-        rho = r - 2.0 * self.t * (1.0 - c2) / c2
+        rho = r - 2.0 * t * (1.0 - c2) / c2
         if rho > 5:
             lr *= math.sqrt((rho - 4) * (rho - 2) * r / ((r - 4) * (r - 2) * rho))
         else:
@@ -285,15 +284,15 @@ class NAdam(Adam):
         super().start(network)
         self._product, self._product_t = 1.0, 0
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
-        if self._product_t > self.t:  # steps were planned and not done
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
+        if self._product_t > t:  # a step that was planned, and not done
             self._product, self._product_t = 1.0, 0
-        while self._product_t < self.t:  # once a step, also after `restore`; not once a segment
+        while self._product_t < t:  # once a step, also after `restore`; not once a segment
             self._product_t += 1
             self._product *= self._mu(self._product_t)
-        now, ahead = self._mu(self.t), self._mu(self.t + 1)
+        now, ahead = self._mu(t), self._mu(t + 1)
         cm, cg = ahead / (1.0 - self._product * ahead), (1.0 - now) / (1.0 - self._product)
-        c2 = 1.0 - self.beta2**self.t
+        c2 = 1.0 - self.beta2**t
         return lr, self.beta1, self.beta2, self.eps, cm, cg, c2, decay
 
 
@@ -310,7 +309,7 @@ class Lion(Optimizer):
         _check_share(beta1=beta1, beta2=beta2)
         self.beta1, self.beta2 = beta1, beta2
 
-    def numbers(self, lr: float, decay: float) -> tuple[float, ...]:
+    def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.beta1, self.beta2, decay
 
 

@@ -86,7 +86,7 @@ def fit(
     n_steps = epochs * (len(train) // size if drop_last else -(-len(train) // size))
     if resume is None:
         optimizer.start(network)
-    optimizer, pace = run.optimizer, _pace(run, factor_at, n_steps)
+    pace = _pace(run, factor_at, n_steps)
     for callback in callbacks:
         callback.on_start(run)
     try:
@@ -107,7 +107,7 @@ def fit(
                     for treat in treatments:
                         value += treat(network, train.total_weight(rows) or 1.0)
                     run.factor = pace(run.step)
-                    optimizer.step(run.factor)
+                    run.optimizer.step(run.factor)
                     run.step += 1
                     loss += value * len(rows)
                     sums = [a + b for a, b in zip(sums, found, strict=True)] if found else sums
@@ -125,8 +125,8 @@ def fit(
                     quantities |= {f"val_{name}": seen.get(name, math.nan) for name in ("loss", *metrics)}
                 if run.history.diverged:
                     quantities = dict.fromkeys(quantities, math.nan)
-                quantities |= {"lr": optimizer.lr * run.factor, "seconds": kernels.working_time() - started}
-                run.history.record({"epoch": float(run.epoch)} | quantities)
+                lr, seconds = run.optimizer.lr * run.factor, kernels.working_time() - started
+                run.history.record({"epoch": run.epoch, **quantities, "lr": lr, "seconds": seconds})
                 for callback in callbacks:
                     callback.on_epoch(run)
     except KeyboardInterrupt:
@@ -176,7 +176,10 @@ def _order(
         rows = row_numbers(shuffle(rows), train.n_rows)
     elif shuffle and size < len(train):
         rows = stream(seed, "order", epoch).permutation(rows)
-    return rows[: len(rows) - len(rows) % size] if drop_last else rows
+    kept = rows[: len(rows) - len(rows) % size] if drop_last else rows
+    if not len(kept):
+        raise InputError(f"shuffle left {len(rows)} rows, less than a batch of {size}, and drop_last no more")
+    return kept
 
 
 def _batches(order: Array, size: int) -> Iterator[Array]:

@@ -18,6 +18,8 @@ from glassnet.nn.network import Network
 from glassnet.nn.optimizers import Optimizer
 from glassnet.train.callbacks import Callback, Run
 from glassnet.train.feed import Feed
+from glassnet.train.measure import accuracy, metric
+from glassnet.train.threads import goes_in_parts
 from glassnet.train.treatments import L2, Treatment
 
 __all__ = ["many_steps"]
@@ -25,7 +27,7 @@ __all__ = ["many_steps"]
 Array = npt.NDArray[Any]
 _VALUES = 2**15  # of the rows that are gathered at a time: they stay in the second-level cache
 _NO_PENALTY = L2(0.0)
-_TAKE, _GRADIENT, _PENALTY = Feed.take, Network.gradient, L2.__call__
+_TAKE, _WEIGHT, _GRADIENT, _PENALTY = Feed.take, Feed.total_weight, Network.gradient, L2.__call__
 _STEP, _UPDATE, _ON_STEP = Optimizer.step, Optimizer.update, Callback.on_step
 
 
@@ -37,8 +39,8 @@ def many_steps(
 
     Parameters
     ----------
-    order : row numbers of the epoch; each step takes `size` of them
-    pace : the factor on the learning rate in a step
+    order : row numbers of the epoch; each step takes `size` of them, the last one what is left
+    pace : the factor on the learning rate in a step; it is asked for several before the first of them
 
     Returns
     -------
@@ -46,27 +48,36 @@ def many_steps(
     """
     network, optimizer = run.network, run.optimizer
     done, loss, n_right = 0, 0.0, 0
-    suits = _suits(run, train, size, treatments, metrics, callbacks)
-    penalty: Any = treatments[0] if suits and treatments else _NO_PENALTY
-    while suits and done < len(order):
-        size = min(size, len(order) - done)  # of the last step
+    going_on = _suits(run, train, size, treatments, metrics, callbacks)
+    penalty: Any = treatments[0] if going_on and treatments else _NO_PENALTY
+    while going_on and done < len(order):
+        size = min(size, len(order) - done)
         steps = min(max(1, _VALUES // (size * network.n_inputs)), (len(order) - done) // size)
-        X, y, w = train.take(order[done : done + steps * size], None, network, may_stay=False)
-        network.use(size)
-        last = slice((steps - 1) * size, steps * size)
-        batch = X[last], y[last], w[last] if train.weighted else w
-        if network.chain is None or (smoothing := network.chain.enter(network, *batch)) is None:
-            break
+        chosen = order[done : done + steps * size]
         factors = [pace(step) for step in range(run.step, run.step + steps)]
-        taken, value, right = kernels.STEPS[optimizer.kernel](
-            network.chain.table, X, y, w, size, smoothing, network.dZ, *optimizer.plan(factors),
-            _decayed(network), float(penalty.strength), penalty.per_batch, bool(metrics),
-        )  # fmt: skip
-        if taken:
-            optimizer.t += taken
-            run.step, run.factor = run.step + taken, factors[taken - 1]
-            done, loss, n_right = done + taken * size, loss + value, n_right + right
-        suits = taken == steps
+        *vectors, numbers = optimizer.plan(factors)  # first: whoever wrote these may use the memory below
+        network.use(size)
+        chain = network.chain  # kept alive: the table is nothing but addresses in it
+        if chain is None or not _kernel_takes(optimizer, numbers):
+            break
+        X, y, w = train.take(chosen, None, network, may_stay=False)  # as floats: one batch would be, too
+        last = slice((steps - 1) * size, steps * size)
+        smoothing = chain.enter(network, X[last], y[last], w[last] if train.weighted else w)
+        if smoothing is None:
+            break
+        taken, weights = np.zeros(1, np.int64), np.full(steps, float(size))
+        if train.weighted:
+            weights[:] = [train.total_weight(chosen[k * size : (k + 1) * size]) for k in range(steps)]
+        try:
+            value, right = kernels.STEPS[optimizer.kernel](
+                chain.table, X, y, w, size, weights, smoothing, network.dZ, *vectors, numbers,
+                _decayed(network), float(penalty.strength), bool(penalty.per_batch), bool(metrics), taken,
+            )  # fmt: skip
+        finally:  # also if it ends with Ctrl-C
+            n = int(taken[0])
+            optimizer.t, run.step, run.factor = optimizer.t + n, run.step + n, [run.factor, *factors][n]
+        done, loss, n_right = done + n * size, loss + value, n_right + right
+        going_on = n == steps
     return done, loss, [float(n_right)] * len(metrics)
 
 
@@ -78,23 +89,38 @@ def _suits(
     network, optimizer = run.network, run.optimizer
     return (
         optimizer.kernel in kernels.STEPS
+        and not goes_in_parts(network, size)
         and train.augment is None
         and not train.stays_bytes(network, size)
         and _is_still(train, _TAKE)
+        and _is_still(train, _WEIGHT)
         and _is_still(network, _GRADIENT)
         and _is_still(optimizer, _STEP)
         and _is_still(optimizer, _UPDATE)
         and len(treatments) <= 1
-        and all(_is_still(treatment, _PENALTY) for treatment in treatments)
-        and tuple(metrics) in ((), ("accuracy",))
+        and all(type(treatment) is L2 and _is_still(treatment, _PENALTY) for treatment in treatments)
+        and len(metrics) <= 1
+        and all(metric(name) is accuracy for name in metrics)
         and all(_is_still(callback, _ON_STEP) for callback in callbacks)
+        and _goes_through(network, size)
     )
+
+
+def _goes_through(network: Network, size: int) -> bool:
+    """Whether there is a chain for such batches."""
+    network.use(size)
+    return network.chain is not None and network.chain.serves(network, size)
 
 
 def _is_still(thing: object, method: Any) -> bool:
     """Whether this method would be called, and not a subclass's, nor what somebody has put in its place."""
     name = method.__name__
     return getattr(type(thing), name, None) is method and name not in vars(thing)
+
+
+def _kernel_takes(optimizer: Optimizer, numbers: Array) -> bool:
+    """Whether an optimizer, perhaps somebody's own, gives its kernel what it takes; the loop says if not."""
+    return kernels.TAKEN[optimizer.kernel] == (len(optimizer.moments), numbers.shape[2])
 
 
 def _decayed(network: Network) -> Array:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
 
@@ -39,9 +40,7 @@ class L2:
         value = 0.0
         for where, decays, _ in network.segments:
             if decays:
-                weights = network.theta[where]
-                network.grad[where] += k * weights
-                value += 0.5 * k * float(np.dot(weights, weights))
+                value += kernels.l2(network.theta[where], network.grad[where], k)
         return value
 
 

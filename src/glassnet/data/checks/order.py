@@ -36,7 +36,13 @@ def order_dependence(e: Evidence) -> Finding:
     said = f"the rows are sorted or blocked by {what}: it changes {ratio:.2g} times as often as by chance"
     if e.split is not None and not _order(targets[e.split.train])[1]:
         return ORDER.found(Severity.INFO, f"{said}; the split's training rows are shuffled", value=ratio)
+    if e.dataset.image is not None and np.count_nonzero(np.diff(targets) < 0) < _parts(e):
+        return ORDER.found(Severity.INFO, f"{said}; pictures in class folders are read so", value=ratio)
     return ORDER.found(Severity.WARNING, said, _first_changes(targets), value=ratio, n_affected=e.n)
+
+
+def _parts(e: Evidence) -> int:
+    return 1 if e.dataset.part is None else len(np.unique(e.dataset.part))
 
 
 def _order(targets: npt.NDArray[Any]) -> tuple[float, bool]:
