@@ -8,7 +8,8 @@ from pathlib import Path
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_the_examples_run_and_print_what_they_say(capsys) -> None:
+def test_the_examples_run_and_print_what_they_say(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     names: dict[str, object] = {}
     for block in blocks:
@@ -18,6 +19,7 @@ def test_the_examples_run_and_print_what_they_say(capsys) -> None:
     assert "(64, 64) (64, 64)" in printed
     assert "layer 1 (Dense): W right" in printed
     assert "wrong" not in printed
+    assert "1.0" in printed.split()
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:

@@ -35,11 +35,13 @@ _HOME = {
     "fit": "glassnet.train.fit",
     "fit_scaling": "glassnet.data.scaling",
     "gradient_check": "glassnet.nn.gradient_check",
+    "load_network": "glassnet.nn",
     "look": "glassnet.lab.look",
     "read": "glassnet.data.read",
     "run_checks": "glassnet.data.checks",
     "run_coursework": "glassnet.lab.coursework",
     "run_demo": "glassnet.lab.demo",
+    "save_network": "glassnet.nn",
     "split": "glassnet.data.split",
     "study_json": "glassnet.report",
     "write_report": "glassnet.report",
@@ -73,6 +75,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test compar
     from glassnet.nn import LayerNorm as LayerNorm
     from glassnet.nn import Momentum as Momentum
     from glassnet.nn import Network as Network
+    from glassnet.nn import load_network as load_network
+    from glassnet.nn import save_network as save_network
     from glassnet.nn.gradient_check import gradient_check as gradient_check
     from glassnet.progress import Progress as Progress
     from glassnet.report import study_json as study_json

@@ -440,6 +440,20 @@ def a_file_sorted_by_class() -> Planted:
 
 
 @fault
+def pictures_read_folder_by_folder() -> Planted:
+    data = pictures()
+    return Planted("order-dependence", INFO, data.take(np.argsort(data.y, kind="stable")))
+
+
+@fault
+def pictures_in_blocks_that_no_folder_makes() -> Planted:
+    data = pictures()
+    rows = np.argsort(data.y, kind="stable")
+    blocks = np.concatenate([part[k::3] for k in range(3) for part in [rows]])
+    return Planted("order-dependence", WARNING, data.take(blocks))
+
+
+@fault
 def a_sorted_file_that_the_split_has_shuffled() -> Planted:
     data = table()
     data = data.take(np.argsort(data.y, kind="stable"))
