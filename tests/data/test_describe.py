@@ -86,6 +86,15 @@ def test_a_narrow_table_has_a_density_per_column_a_wide_one_a_pooled_density() -
     assert list(distribution(wide)) == ["edges", "all columns"]
 
 
+def test_categories_have_no_density() -> None:
+    X = RNG.normal(size=(50, 3))
+    X[:, 1] = RNG.integers(0, 2, 50)
+    data = Dataset(X, X[:, 0], feature_names=("a", "colour", "c"), categories={1: ("blue", "red")})
+    assert list(distribution(data)) == ["edges", "a", "c"]
+    only = Dataset(X[:, 1:2], X[:, 0], feature_names=("colour",), categories={0: ("blue", "red")})
+    assert list(distribution(only)) == ["edges"]
+
+
 def test_a_table_for_regression_has_no_pictures() -> None:
     d = describe(Dataset(RNG.normal(size=(20, 2)), np.arange(20.0)))
     assert (d.samples, d.mean_images, d.std_images, d.counts) == (None, None, None, {})

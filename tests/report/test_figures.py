@@ -178,7 +178,15 @@ def test_many_columns_are_put_together_between_their_true_extremes():
 
 def test_one_column_still_has_a_band():
     figure = quantile_bands(np.array([[0.0], [1.0], [2.0], [3.0], [4.0]]))
-    assert all(len(t.x) == 2 for t in figure.data)
+    assert all(tuple(t.x) == (-0.5, 0.5) for t in figure.data)
+
+
+def test_few_columns_are_named_and_equally_wide():
+    quantiles = np.sort(np.random.default_rng(0).normal(size=(5, 3)), axis=0)
+    figure = quantile_bands(quantiles, names=("a", "b", "c"))
+    assert tuple(figure.layout.xaxis.ticktext) == ("a", "b", "c")
+    assert tuple(figure.layout.xaxis.tickvals) == (0, 1, 2)
+    assert all(tuple(t.x) == (-0.5, 0.5, 1.5, 2.5) for t in figure.data)
 
 
 def test_names_with_markup_are_shown_as_they_are(make):

@@ -175,8 +175,8 @@ def distribution(dataset: Dataset, rows: Rows | None = None) -> dict[str, npt.ND
     """Densities that fit one readable figure: one per image channel, or of a table's standardised columns.
 
     A table of at most 8 columns gives one density per column, a wider one a single density of all columns;
-    what lies beyond the first or last bin is counted there. Missing and infinite values are left out; the
-    area of each density is 1.
+    what lies beyond the first or last bin is counted there. Categories have no density: their codes are
+    names. Missing and infinite values are left out; the area of each density is 1.
 
     Returns
     -------
@@ -251,6 +251,7 @@ def _float_image_densities(
 
 def _table_densities(dataset: Dataset, rows: Rows | None) -> dict[str, npt.NDArray[np.float64]]:
     X = dataset.X
+    numeric = [j for j in range(X.shape[1]) if j not in dataset.categories]
     found = moments(X, rows)
     std = np.where(found.std > 0, found.std, 1.0)
     edges = np.linspace(-_TAIL, _TAIL, _N_BINS + 1)
@@ -263,9 +264,9 @@ def _table_densities(dataset: Dataset, rows: Rows | None) -> dict[str, npt.NDArr
             np.int64
         )
         counts += np.bincount((at + offset)[finite], minlength=counts.size).reshape(counts.shape)
-    if X.shape[1] <= _OWN_DENSITY:
-        names = dataset.feature_names or tuple(f"column {j}" for j in range(X.shape[1]))
-        return {"edges": edges, **_as_densities(names, counts, edges)}
+    names, counts = dataset.feature_names or tuple(f"column {j}" for j in range(X.shape[1])), counts[numeric]
+    if len(numeric) <= _OWN_DENSITY:
+        return {"edges": edges, **_as_densities(tuple(names[j] for j in numeric), counts, edges)}
     return {"edges": edges, **_as_densities(("all columns",), counts.sum(axis=0, keepdims=True), edges)}
 
 

@@ -75,6 +75,7 @@ def summarise(
         samples=drawn.samples, mean_images=drawn.mean_images, std_images=drawn.std_images,
         distribution=dict(drawn.distribution), quantiles=drawn.quantiles,
         pictured={} if image is None else pictures_of(dataset, _example_rows(dataset, findings)),
+        feature_names=dataset.feature_names,
     )  # fmt: skip
 
 

@@ -87,6 +87,7 @@ class DataSummary:
     quantiles: npt.NDArray[Any] | None = None  # (5, n_features): min, 25 %, median, 75 %, max per column
     pictured: dict[int, tuple[str, npt.NDArray[Any]]] = field(default_factory=dict)
     # rows that findings give as examples: target, (height, width, channels) uint8
+    feature_names: tuple[str, ...] = ()  # of the columns of a table
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,9 @@ def _data(data: DataSummary) -> dict[str, Any]:
     if data.quantiles is not None and np.size(data.quantiles):
         planes = _PLANES.get(image[2], ()) if image else ()
         drawings.append(drawing(
-            "columns", figures.quantile_bands(data.quantiles, "pixel" if image else "column", planes),
+            "columns", figures.quantile_bands(
+                data.quantiles, "pixel" if image else "column", planes, data.feature_names
+            ),
             words.quantile_words(data.quantiles),
             " ".join(filter(None, [
                 "Every column at once: all its values, their middle half, and the median.",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["distribution", "quantile_bands"]
 
+_FEW_NAMES = 12  # columns whose names fit below a figure
 _CHANNEL_COLORS = {
     "red": SERIES[1],
     "green": SERIES[2],
@@ -67,8 +68,9 @@ def _merge(
 
 
 def quantile_bands(
-    quantiles: npt.NDArray[Any], x: str = "column", planes: tuple[str, ...] = (), most: int = MOST_BINS
-) -> go.Figure:
+    quantiles: npt.NDArray[Any], x: str = "column", planes: tuple[str, ...] = (),
+    names: tuple[str, ...] = (), most: int = MOST_BINS,
+) -> go.Figure:  # fmt: skip
     """Minimum to maximum, the middle half and the median of every column, side by side.
 
     Parameters
@@ -76,6 +78,7 @@ def quantile_bands(
     quantiles : (5, n_features) minimum, 25 %, median, 75 %, maximum of each column
     x : what a column is
     planes : names of equally wide groups of columns, e.g. ("red", "green", "blue"); marked in the figure
+    names : of the columns, shown where there are few
     most : bins of columns that are drawn at most
 
     Examples
@@ -87,29 +90,32 @@ def quantile_bands(
     first, bands = bin_columns(np.asarray(quantiles, dtype=float), most)
     n = np.shape(quantiles)[1]
     chart = blank(320, x, "value")
-    if n == 1:  # a band needs a width
-        first, bands = np.array([0.0, 1.0]), np.repeat(bands, 2, axis=1)
-    steps: dict[str, Any] = {"x": significant(first, 7), "mode": "lines"}
+    edges = np.append(first, n) - 0.5  # a step from edge to edge, its column in the middle
+    bands = np.append(bands, bands[:, -1:], axis=1)
+    steps: dict[str, Any] = {"x": significant(edges, 7), "mode": "lines"}
+    few = _FEW_NAMES >= n == len(names)
+    shown = [plain_text(name) for name in names] if few else [f"{plain_text(x)} {k:.0f}" for k in first]
     for low, high, shade, name in (
         (0, 4, RAMP[1], "minimum to maximum"), (1, 3, RAMP[2], "middle half (25 % to 75 %)"),
     ):  # fmt: skip
         for row, fill in ((low, None), (high, "tonexty")):
             chart.add_scatter(
-                **steps, y=significant(bands[row], 4), line={"width": 0, "shape": "hvh"}, fill=fill,
+                **steps, y=significant(bands[row], 4), line={"width": 0, "shape": "hv"}, fill=fill,
                 fillcolor=shade, name=name, showlegend=fill is not None, legendgroup=name, hoverinfo="skip",
             )  # fmt: skip
     chart.add_scatter(
-        **steps, y=significant(bands[2], 4), line={"color": RAMP[4], "width": 1.2, "shape": "hvh"},
-        name="median",
-        hovertemplate=f"{plain_text(x)} %{{x}}: median %{{y:.4g}}<extra></extra>",
+        **steps, y=significant(bands[2], 4), line={"color": RAMP[4], "width": 1.2, "shape": "hv"},
+        name="median", text=[*shown, shown[-1]], hovertemplate="%{text}: median %{y:.4g}<extra></extra>",
     )  # fmt: skip
     for i, name in enumerate(planes):
         chart.add_annotation(
-            x=(i + 0.5) * n / len(planes), y=1, yref="paper", yanchor="top", text=plain_text(name),
+            x=(i + 0.5) * n / len(planes) - 0.5, y=1, yref="paper", yanchor="top", text=plain_text(name),
             showarrow=False, font={"size": 12, "color": MUTED}, bgcolor="rgba(0,0,0,0)",
         )  # fmt: skip
         if i:
-            chart.add_vline(x=i * n / len(planes), line={"color": MUTED, "width": 1, "dash": "dot"})
-    chart.update_xaxes(range=[float(first[0]), float(max(n - 1, first[-1]))])
+            chart.add_vline(x=i * n / len(planes) - 0.5, line={"color": MUTED, "width": 1, "dash": "dot"})
+    chart.update_xaxes(range=[-0.5, n - 0.5])
+    if few:
+        chart.update_xaxes(tickvals=list(range(n)), ticktext=shown, title=None)
     chart.update_layout(showlegend=True)
     return chart
