@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from glassnet.data.checks.evidence import Evidence
-from glassnet.data.checks.rule import Rule
+from glassnet.data.checks.rule import Rule, counted
 from glassnet.data.columns import chunks
 from glassnet.findings import Finding, Severity, finding
 
@@ -51,7 +51,8 @@ def missing_values(e: Evidence) -> Finding:
     share = e.missing[worst] / e.n
     return MISSING.found(
         Severity.ERROR if share[0] == 1 else Severity.WARNING,
-        f"{e.missing.sum():,} cells are missing, in {len(columns):,} of {e.X.shape[1]:,} columns "
+        f"{counted(e.missing.sum(), 'cell is', 'cells are')} missing, "
+        f"in {len(columns):,} of {e.X.shape[1]:,} columns "
         f"(the worst, {e.column_names(worst[0])[0]}: {share[0]:.1%})",
         e.column_names(worst),
         value=e.missing.sum(),
@@ -75,7 +76,8 @@ def infinite_values(e: Evidence) -> Finding:
         return INFINITE.ok("no infinite value", 0)
     return INFINITE.found(
         Severity.ERROR,
-        f"{e.infinite.sum():,} cells are infinite, in {len(columns):,} of {e.X.shape[1]:,} columns",
+        f"{counted(e.infinite.sum(), 'cell is', 'cells are')} infinite, "
+        f"in {len(columns):,} of {e.X.shape[1]:,} columns",
         e.column_names(columns),
         value=e.infinite.sum(),
         rows=e.rows_where(np.isinf),

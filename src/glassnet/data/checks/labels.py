@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from glassnet.data.checks.evidence import Evidence
-from glassnet.data.checks.rule import Rule
+from glassnet.data.checks.rule import Rule, counted
 from glassnet.findings import Finding, Severity, finding
 
 __all__ = ["class_balance", "class_names", "label_set", "split_label_drift", "target_values"]
@@ -50,7 +50,7 @@ def label_set(e: Evidence) -> Finding:
             if unseen:
                 return SET.found(
                     Severity.ERROR,
-                    f"{len(unseen)} classes of the {part} part have no training row",
+                    f"{counted(len(unseen), 'class', 'classes')} of the {part} part without any training row",
                     unseen,
                     value=len(unseen),
                 )
@@ -63,7 +63,8 @@ def label_set(e: Evidence) -> Finding:
                     value=len(absent),
                 )
     if empty:
-        return SET.found(Severity.WARNING, f"{len(empty)} classes have no row", empty, value=len(empty))
+        said = f"{counted(len(empty), 'class has', 'classes have')} no row"
+        return SET.found(Severity.WARNING, said, empty, value=len(empty))
     return SET.ok(f"{d.n_classes} classes, all with rows", 0)
 
 
@@ -189,7 +190,8 @@ def target_values(e: Evidence) -> Finding:
     y = e.dataset.y.reshape(e.n, -1).astype(np.float64)
     bad = np.flatnonzero(~np.isfinite(y).all(axis=1))
     if len(bad):
-        return TARGET.found(Severity.ERROR, f"{len(bad):,} rows have no finite target", bad, value=len(bad))
+        said = f"{counted(len(bad), 'row has', 'rows have')} no finite target"
+        return TARGET.found(Severity.ERROR, said, bad, value=len(bad))
     if (np.ptp(y, axis=0) == 0).any():
         return TARGET.found(Severity.ERROR, "the target is constant: there is nothing to predict", value=0)
     first, median, third = np.quantile(y, [0.25, 0.5, 0.75], axis=0)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.data.checks.evidence import PROPERTIES, Evidence
-from glassnet.data.checks.rule import Rule
+from glassnet.data.checks.rule import Rule, counted
 from glassnet.data.columns import chunks, quantiles
 from glassnet.findings import Finding, Severity, finding
 
@@ -85,7 +85,8 @@ def extreme_values(e: Evidence) -> Finding:
     names = e.column_names(columns)
     return EXTREME.found(
         Severity.WARNING,
-        f"{found.sum():,} values in {len(columns)} columns ({', '.join(names[:5])}) lie up to "
+        f"{counted(found.sum(), 'value', 'values')} in "
+        f"{counted(len(columns), 'column', 'columns')} ({', '.join(names[:5])}) lie up to "
         f"{largest:.0f} inter-quartile ranges from the median",
         rows,
         value=largest,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.data.checks.evidence import PROPERTIES, Evidence
-from glassnet.data.checks.rule import Rule
+from glassnet.data.checks.rule import Rule, counted
 from glassnet.data.columns import chunks
 from glassnet.findings import Finding, Severity, finding
 
@@ -45,7 +45,8 @@ def target_leaking_columns(e: Evidence) -> Finding:
     names = e.column_names(leaking)
     return LEAKING.found(
         Severity.WARNING,
-        f"{len(leaking)} columns nearly give the target away; {names[0]}: {strongest:.3f}",
+        f"{counted(len(leaking), 'column nearly gives', 'columns nearly give')} the target away; "
+        f"{names[0]}: {strongest:.3f}",
         names,
         value=strongest,
     )

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from glassnet.data.checks.evidence import Evidence
-from glassnet.data.checks.rule import Rule
+from glassnet.data.checks.rule import Rule, counted
 from glassnet.data.columns import chunks
 from glassnet.findings import Finding, Severity, finding
 
@@ -65,8 +65,10 @@ def all_unique_columns(e: Evidence) -> Finding:
         return UNIQUE.ok("no column numbers the rows", 0)
     names = e.column_names(unique)
     return UNIQUE.found(
-        Severity.WARNING, f"{len(unique)} columns look like identifiers: {', '.join(names[:3])}", names,
-        value=len(unique),
+        Severity.WARNING,
+        f"{counted(len(unique), 'column looks like an identifier', 'columns look like identifiers')}: "
+        f"{', '.join(names[:3])}",
+        names, value=len(unique),
     )  # fmt: skip
 
 
@@ -128,7 +130,8 @@ def duplicate_columns(e: Evidence) -> Finding:
     names = e.column_names([j for _, j in pairs])
     return COPIES.found(
         Severity.WARNING,
-        f"{len(pairs)} columns repeat an earlier column: {names[0]} is {e.column_names(pairs[0][0])[0]}",
+        f"{counted(len(pairs), 'column repeats', 'columns repeat')} an earlier column: "
+        f"{names[0]} is {e.column_names(pairs[0][0])[0]}",
         names,
         value=len(pairs),
     )
@@ -152,7 +155,8 @@ def scaling_audit(e: Evidence) -> Finding:
         names = e.column_names(drowned)
         return AUDIT.found(
             Severity.WARNING,
-            f"{len(drowned)} columns vary by less than 1/10,000 of their mean, which float32 can hardly hold "
+            f"{counted(len(drowned), 'column varies', 'columns vary')} by less than 1/10,000 of "
+            "the mean, which float32 can hardly hold "
             f"({', '.join(names[:3])}): subtract the mean before storing",
             names,
             value=len(drowned),
