@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
 
-__all__ = ["Finding", "Severity", "finding", "registered"]
+__all__ = ["Finding", "Severity", "counted", "finding", "registered"]
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """A number with the words that fit it.
+
+    >>> counted(1, "cell is", "cells are"), counted(2000, "cell is", "cells are")
+    ('1 cell is', '2,000 cells are')
+    """
+    return f"{n:,} {one if n == 1 else many}"
 
 
 class Severity(IntEnum):

@@ -14,6 +14,7 @@ from glassnet.cli.bar import progress_on_stderr
 from glassnet.cli.options import Debug, DryRun, Json, Target, writable
 from glassnet.cli.say import say
 from glassnet.cli.show import print_table, stdout_console
+from glassnet.findings import counted
 
 if TYPE_CHECKING:
     from glassnet.lab.outcome import Outcome
@@ -96,9 +97,7 @@ def plan(
     deliver(outcome, out or Path(f"report-{Path(experiment).stem}.html"), tuple(export or ()), store, json)
 
 
-def changed(
-    plan: Experiment, data: str | None, seeds: int | None, target: str | None = None
-) -> Experiment:  # fmt: skip
+def changed(plan: Experiment, data: str | None, seeds: int | None, target: str | None) -> Experiment:
     """The plan with other data, target or seeds: another plan, with another hash."""
     plain = plan.model_dump()
     if data is not None:
@@ -133,11 +132,10 @@ def deliver(outcome: Outcome, out: Path, kinds: tuple[str, ...], store: RunStore
 
 def show(outcome: Outcome) -> None:
     """Each family's arms, then the sentences."""
-    from glassnet.lab.verdict import seeds_words
-
     console = stdout_console()
     for family in (family for family in outcome.families if family.seeds):
-        console.print(f"Arms {family.title} ({outcome.experiment.metric}, {seeds_words(len(family.seeds))})")
+        seeds = counted(len(family.seeds), "seed", "seeds")
+        console.print(f"Arms {family.title} ({outcome.experiment.metric}, {seeds})")
         rows = [
             [arm.name, f"{arm.mean:.4f}", f"{arm.low:.4f}", f"{arm.high:.4f}", str(arm.failed),
              "yes" if arm.name in family.best else "no", f"{arm.seconds:.2f}"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from glassnet.data.columns import chunks
 from glassnet.data.dataset import Dataset
 from glassnet.data.prepare import FILLING_IN
 from glassnet.data.read import read
@@ -55,7 +56,8 @@ def _refuse_missing(dataset: Dataset) -> None:
     """Now and by name, not after the first runs by the number of a column."""
     if dataset.X.dtype.kind != "f":
         return
-    columns = np.flatnonzero(~np.isfinite(dataset.X).all(axis=0)).tolist()
+    odd = [~np.isfinite(piece).all(axis=0) for piece in chunks(dataset.X)]  # never a mask as large as X
+    columns = np.flatnonzero(np.any(odd, axis=0)).tolist()
     if columns:
         names = [dataset.feature_names[k] if dataset.feature_names else f"column {k}" for k in columns]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""

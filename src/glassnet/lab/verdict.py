@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from glassnet import kernels
+from glassnet.findings import counted
 from glassnet.lab.measures import MEASURES
 from glassnet.lab.outcome import ArmOutcome, Family
 from glassnet.lab.spec import Experiment
 from glassnet.lab.statistics import ALPHA, LEAST_SEEDS, Paired, smallest_p
 
-__all__ = ["compare_words", "family_words", "limits", "power_words", "seeds_words"]
+__all__ = ["compare_words", "family_words", "limits", "power_words"]
 
 
 def power_words(n: int, comparisons: int = 1) -> str:
@@ -29,17 +30,10 @@ def power_words(n: int, comparisons: int = 1) -> str:
     if smallest_p(n) < ALPHA:
         level += f" when {comparisons} comparisons share it"
     return (
-        f"With {seeds_words(n)} nothing can be claimed: the smallest p of the paired test is 0.9 * 2/2^{n} = "
+        f"With {counted(n, 'seed', 'seeds')} nothing can be claimed: "
+        f"the smallest p of the paired test is 0.9 * 2/2^{n} = "
         f"{smallest_p(n):.4g}, not below {level}. At least {least} seeds are needed."
     )
-
-
-def seeds_words(n: int) -> str:
-    """
-    >>> seeds_words(1), seeds_words(8)
-    ('1 seed', '8 seeds')
-    """
-    return f"{n} seed" if n == 1 else f"{n} seeds"
 
 
 def number(value: float) -> str:

@@ -148,7 +148,7 @@ class Feed:
             shares (B, C)
         network : who takes them: if its first layer can multiply them as the bytes they are, and if there
             are enough of them, X is `StoredRows`; None for numbers in any case
-        may_stay : False for numbers in any case, too
+        may_stay : False if X has to be numbers, also of so many rows that they could stay bytes
         """
         stored, which, mixed = self.X, rows, None
         if self.indirect:

@@ -126,7 +126,7 @@ def fit(
                 if run.history.diverged:
                     quantities = dict.fromkeys(quantities, math.nan)
                 lr, seconds = run.optimizer.lr * run.factor, kernels.working_time() - started
-                run.history.record({"epoch": run.epoch, **quantities, "lr": lr, "seconds": seconds})
+                run.history.record({"epoch": float(run.epoch), **quantities, "lr": lr, "seconds": seconds})
                 for callback in callbacks:
                     callback.on_epoch(run)
     except KeyboardInterrupt:

@@ -48,9 +48,11 @@ def many_steps(
     """
     network, optimizer = run.network, run.optimizer
     done, loss, n_right = 0, 0.0, 0
-    going_on = _suits(run, train, size, treatments, metrics, callbacks)
-    penalty: Any = treatments[0] if going_on and treatments else _NO_PENALTY
-    while going_on and done < len(order):
+    if not _suits(run, train, size, treatments, metrics, callbacks):
+        return 0, 0.0, [0.0] * len(metrics)
+    penalty: Any = treatments[0] if treatments else _NO_PENALTY
+    decayed = _decayed(network)
+    while done < len(order):
         size = min(size, len(order) - done)
         steps = min(max(1, _VALUES // (size * network.n_inputs)), (len(order) - done) // size)
         chosen = order[done : done + steps * size]
@@ -71,13 +73,14 @@ def many_steps(
         try:
             value, right = kernels.STEPS[optimizer.kernel](
                 chain.table, X, y, w, size, weights, smoothing, network.dZ, *vectors, numbers,
-                _decayed(network), float(penalty.strength), bool(penalty.per_batch), bool(metrics), taken,
+                decayed, float(penalty.strength), bool(penalty.per_batch), bool(metrics), taken,
             )  # fmt: skip
         finally:  # also if it ends with Ctrl-C
             n = int(taken[0])
             optimizer.t, run.step, run.factor = optimizer.t + n, run.step + n, [run.factor, *factors][n]
         done, loss, n_right = done + n * size, loss + value, n_right + right
-        going_on = n == steps
+        if n < steps:
+            break
     return done, loss, [float(n_right)] * len(metrics)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from glassnet.data.checks.evidence import Evidence
-from glassnet.data.checks.rule import Rule, counted
+from glassnet.data.checks.rule import Rule
 from glassnet.data.columns import chunks
-from glassnet.findings import Finding, Severity, finding
+from glassnet.findings import Finding, Severity, counted, finding
 
 __all__ = ["channel_layout", "infinite_values", "missing_values", "table_size", "value_range"]
 

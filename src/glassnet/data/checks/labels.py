@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from glassnet.data.checks.evidence import Evidence
-from glassnet.data.checks.rule import Rule, counted
-from glassnet.findings import Finding, Severity, finding
+from glassnet.data.checks.rule import Rule
+from glassnet.findings import Finding, Severity, counted, finding
 
 __all__ = ["class_balance", "class_names", "label_set", "split_label_drift", "target_values"]
 

@@ -36,7 +36,8 @@ def order_dependence(e: Evidence) -> Finding:
     said = f"the rows are sorted or blocked by {what}: it changes {ratio:.2g} times as often as by chance"
     if e.split is not None and not _order(targets[e.split.train])[1]:
         return ORDER.found(Severity.INFO, f"{said}; the split's training rows are shuffled", value=ratio)
-    if e.dataset.image is not None and np.count_nonzero(np.diff(targets) < 0) < _parts(e):
+    in_folders = e.dataset.image is not None and e.labels is not None  # a numeric target is in none
+    if in_folders and np.count_nonzero(np.diff(targets) < 0) < _parts(e):
         return ORDER.found(Severity.INFO, f"{said}; pictures in class folders are read so", value=ratio)
     return ORDER.found(Severity.WARNING, said, _first_changes(targets), value=ratio, n_affected=e.n)
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from glassnet.data.checks.evidence import Evidence
 from glassnet.data.checks.rule import Rule
-from glassnet.findings import Finding, Severity, finding
+from glassnet.findings import Finding, Severity, counted, finding
 
 __all__ = [
     "blurred_images",
@@ -31,8 +31,8 @@ def _verdict(rule: Rule, bad: npt.NDArray[np.bool_], what: str, order: npt.NDArr
         return rule.ok(f"no image is {what}", 0.0)
     rows = rows[np.argsort(order[rows], kind="stable")]
     severity = Severity.WARNING if share > (rule.threshold or 0) else Severity.INFO
-    verb = "image is" if len(rows) == 1 else "images are"
-    return rule.found(severity, f"{len(rows):,} {verb} {what} ({share:.2%})", rows, value=share)
+    said = f"{counted(len(rows), 'image is', 'images are')} {what} ({share:.2%})"
+    return rule.found(severity, said, rows, value=share)
 
 
 UNIFORM = Rule(

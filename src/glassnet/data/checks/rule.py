@@ -10,18 +10,9 @@ import numpy as np
 
 from glassnet.findings import Finding, Severity
 
-__all__ = ["MOST_EXAMPLES", "Rule", "counted"]
+__all__ = ["MOST_EXAMPLES", "Rule"]
 
 MOST_EXAMPLES = 20
-
-
-def counted(n: int, one: str, many: str) -> str:
-    """A number with the words that fit it.
-
-    >>> counted(1, "cell is", "cells are"), counted(2000, "cell is", "cells are")
-    ('1 cell is', '2,000 cells are')
-    """
-    return f"{n:,} {one if n == 1 else many}"
 
 
 @dataclass(frozen=True)

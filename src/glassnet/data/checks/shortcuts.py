@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.data.checks.evidence import PROPERTIES, Evidence
-from glassnet.data.checks.rule import Rule, counted
+from glassnet.data.checks.rule import Rule
 from glassnet.data.columns import chunks
-from glassnet.findings import Finding, Severity, finding
+from glassnet.findings import Finding, Severity, counted, finding
 
 __all__ = ["property_label_shortcut", "target_leaking_columns"]
 

@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 
 from glassnet.data.checks.evidence import Evidence
-from glassnet.data.checks.rule import Rule, counted
+from glassnet.data.checks.rule import Rule
 from glassnet.data.columns import chunks
-from glassnet.findings import Finding, Severity, finding
+from glassnet.findings import Finding, Severity, counted, finding
 
 __all__ = [
     "all_unique_columns",
