@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from glassnet.kernels import instructions
 from glassnet.kernels.digits import AVAILABLE, DIGITS, value_of
+from glassnet.kernels.instructions import FEATURES, IMITATED, Squares, eight_squares
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, called, load
+from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, load
 from glassnet.kernels.parts import PARTS
-from glassnet.kernels.tile import FEATURES
 
 __all__ = [
     "DEPTH", "HALVES_TOO", "SQUARES", "SUMS", "TALL", "hand_back", "squares_of_bytes", "squares_of_halves",
@@ -41,6 +41,8 @@ def _allowed() -> bool:
     """Whether Linux lets this program use the registers of squares."""
     if not (AVAILABLE and sys.platform == "linux" and FEATURES.get("amx-tile") and FEATURES.get("amx-int8")):
         return False
+    if IMITATED:
+        return True
     try:
         return bool(ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ASK_FOR, _TILE_DATA) == 0)
     except (OSError, AttributeError):
@@ -62,7 +64,6 @@ def _squares() -> npt.NDArray[Any] | None:
 SQUARES = _squares()
 HALVES_TOO = SQUARES is not None and bool(FEATURES.get("amx-bf16"))  # whether it multiplies floats of 16 bits
 _GROUP = DIGITS * 64  # bytes of four rows of sixteen columns: a square of one digit takes a row of each
-_I8, _I64, _PLACE, _NOTHING = ir.IntType(8), ir.IntType(64), ir.PointerType(), ir.VoidType()
 
 
 @intrinsic
@@ -70,8 +71,7 @@ def take(_context: Any, setting: Any) -> Any:
     """Make this thread's registers squares, as the 64 bytes at an address say."""
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        take = called(builder, "llvm.x86.ldtilecfg", _NOTHING, _PLACE)
-        builder.call(take, [builder.inttoptr(args[0], _PLACE)])
+        instructions.take(builder, args[0])
         return context.get_dummy_value()
 
     return types.void(types.intp), generate
@@ -82,7 +82,7 @@ def hand_back(_context: Any) -> Any:
     """The registers are not needed any more: what is in them need not be kept when threads take turns."""
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        builder.call(called(builder, "llvm.x86.tilerelease", _NOTHING), [])
+        instructions.hand_back(builder)
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -106,16 +106,16 @@ def _make_squares_of_bytes(lowest: int) -> Any:
             a, a_row, a_step, b, b_step, n, n_tiles, sums, factor, offset, column_step, *ends = args
             plus, plus_row, plus_step, out, out_row, out_step = ends
             kind = a.type
-            on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbusd")
+            registers = eight_squares(builder)
             stored, digit = DIGITS, (DIGITS + 1, DIGITS + 2)
 
             def products(tile: Any, i: Any) -> None:
                 at = _further(builder, builder.add(a, builder.mul(i, kind(DEPTH))), tile, a_step)
-                on_square("tileloadd64", stored, at, a_row)
+                registers.load(stored, at, a_row)
                 digits = _further(builder, builder.add(b, builder.mul(i, kind(16 * _GROUP))), tile, b_step)
                 for d in range(lowest, DIGITS):
-                    on_square("tileloadd64", digit[d % 2], builder.add(digits, kind(64 * d)), kind(_GROUP))
-                    multiply(d, stored, digit[d % 2])
+                    registers.load(digit[d % 2], builder.add(digits, kind(64 * d)), kind(_GROUP))
+                    registers.add_products_of_bytes(d, stored, digit[d % 2])
 
             def finish(tile: Any, r: Any, words: list[Lanes]) -> None:
                 by, more = (
@@ -128,7 +128,7 @@ def _make_squares_of_bytes(lowest: int) -> Any:
                 to = _further(builder, _further(builder, out, tile, out_step), r, out_row)
                 value_of(words, by, more).plus(term).store(to)
 
-            _tile_after_tile(builder, n_tiles, n, sums, range(lowest, DIGITS), products, finish)
+            _tile_after_tile(registers, n_tiles, n, sums, range(lowest, DIGITS), products, finish)
             return context.get_dummy_value()
 
         return types.void(*[types.intp] * 17), generate
@@ -152,7 +152,7 @@ def squares_of_parts(
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         a, b, b_step, n, n_tiles, sums, out, out_row = args
         kind = a.type
-        on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbf16ps")
+        registers = eight_squares(builder)
         lefts, rights = range(PARTS, 2 * PARTS), (2 * PARTS, 2 * PARTS + 1)
 
         def products(tile: Any, i: Any) -> None:
@@ -160,19 +160,19 @@ def squares_of_parts(
             left_at, right_at = builder.add(a, first), _further(builder, builder.add(b, first), tile, b_step)
             for e in range(PARTS):  # a part of the right with some of the left, the largest first
                 right = rights[e % 2]
-                on_square("tileloadd64", right, builder.add(right_at, kind(64 * e)), kind(_GROUP))
+                registers.load(right, builder.add(right_at, kind(64 * e)), kind(_GROUP))
                 for d in range(PARTS - e):
                     if not e:
                         at = builder.add(left_at, kind(d * 16 * DEPTH))
-                        on_square("tileloadd64", lefts[d], at, kind(DEPTH))
-                    multiply(d + e, lefts[d], right)
+                        registers.load(lefts[d], at, kind(DEPTH))
+                    registers.add_products_of_halves(d + e, lefts[d], right)
 
         def finish(tile: Any, r: Any, words: list[Lanes]) -> None:
             large, small, smallest = (word.seen_as(FLOATS) for word in words)
             to = _further(builder, builder.add(out, builder.mul(tile, kind(4 * LANES))), r, out_row)
             smallest.plus(small).plus(large).plus(load(builder, FLOATS, to)).store(to)
 
-        _tile_after_tile(builder, n_tiles, n, sums, range(PARTS), products, finish)
+        _tile_after_tile(registers, n_tiles, n, sums, range(PARTS), products, finish)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 8), generate
@@ -190,7 +190,7 @@ def squares_of_halves(
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         a, b, step, n, out, out_row, fresh = args
         kind = a.type
-        on_square, multiply = _on_square(builder), _multiplied(builder, "tdpbf16ps")
+        registers = eight_squares(builder)
         lefts, rights = (4, 5), (6, 7)
         corners = [(i, j) for i in range(2) for j in range(2)]
         places = [
@@ -200,35 +200,35 @@ def squares_of_halves(
         with builder.if_else(builder.icmp_signed("!=", fresh, fresh.type(0))) as (begins, goes_on):
             with begins:
                 for total in range(4):
-                    on_square("tilezero", total)
+                    registers.zero(total)
             with goes_on:
                 for total, place in enumerate(places):
-                    on_square("tileloadd64", total, place, out_row)
+                    registers.load(total, place, out_row)
         with cgutils.for_range(builder, n) as loop:
             at = builder.mul(loop.index, kind(TALL * DEPTH))
             for start, squares in ((a, lefts), (b, rights)):
                 for i, square in enumerate(squares):
                     first = builder.add(_further(builder, start, kind(i), step), at)
-                    on_square("tileloadd64", square, first, kind(DEPTH))
+                    registers.load(square, first, kind(DEPTH))
             for total, (i, j) in enumerate(corners):
-                multiply(total, lefts[i], rights[j])
+                registers.add_products_of_halves(total, lefts[i], rights[j])
         for total, place in enumerate(places):
-            on_square("tilestored64", total, place, out_row)
+            registers.store(total, place, out_row)
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 6, types.boolean), generate
 
 
 def _tile_after_tile(
-    builder: Any, n_tiles: Any, n: Any, sums: Any, orders: range, products: Callable[[Any, Any], None],
-    finish: Callable[[Any, Any, list[Lanes]], None],
+    registers: Squares, n_tiles: Any, n: Any, sums: Any, orders: range,
+    products: Callable[[Any, Any], None], finish: Callable[[Any, Any, list[Lanes]], None],
 ) -> None:  # fmt: skip
     """products(tile, i) for i < n add to some registers; finish(tile, row, sums) makes floats of these.
 
     That goes on while the next tile's squares are multiplied: the processor can do both at once. There is a
     register for each of the orders of magnitude.
     """
-    kind = sums.type
+    builder, kind = registers.builder, sums.type
 
     def finish_row(tile: Any, r: Any) -> None:
         found = builder.add(sums, builder.mul(r, kind(64)))  # digit by digit, row by row
@@ -238,12 +238,11 @@ def _tile_after_tile(
         with cgutils.for_range_slice(builder, start, kind(TALL), kind(1)) as (r, _):
             finish_row(tile, r)
 
-    on_square = _on_square(builder)
     with cgutils.for_range(builder, n_tiles) as tiles:
         tile, before = tiles.index, builder.sub(tiles.index, kind(1))
         one_before = builder.icmp_signed(">", tile, kind(0))
         for d in orders:
-            on_square("tilezero", d)
+            registers.zero(d)
         with cgutils.for_range(builder, n) as loop:
             products(tile, loop.index)
             some = builder.icmp_signed("<", loop.index, kind(TALL // _AT_ONCE))
@@ -253,28 +252,10 @@ def _tile_after_tile(
         with builder.if_then(one_before):
             finish_rows(before, builder.mul(n, kind(_AT_ONCE)))  # what is left after few squares
         for d in orders:
-            on_square("tilestored64", d, builder.add(sums, kind(1024 * d)), kind(64))
+            registers.store(d, builder.add(sums, kind(1024 * d)), kind(64))
     finish_rows(builder.sub(n_tiles, kind(1)), kind(0))
 
 
 def _further(builder: Any, start: Any, n: Any, step: Any) -> Any:
     """An address n steps further on."""
     return builder.add(start, builder.mul(n, step))
-
-
-def _on_square(builder: Any) -> Callable[..., None]:
-    """What does something with one of the registers: its name, the register, an address and a distance."""
-
-    def on_square(name: str, square: int, *where: Any) -> None:
-        kinds = [_PLACE, _I64][: len(where)]
-        does = called(builder, f"llvm.x86.{name}", _NOTHING, _I8, *kinds)
-        address = [builder.inttoptr(where[0], _PLACE)] if where else []
-        builder.call(does, [_I8(square), *address, *where[1:]])
-
-    return on_square
-
-
-def _multiplied(builder: Any, name: str) -> Callable[[int, int, int], None]:
-    """What adds the products of two registers to a third, the first one given."""
-    multiply = called(builder, f"llvm.x86.{name}", _NOTHING, _I8, _I8, _I8)
-    return lambda to, left, right: builder.call(multiply, [_I8(to), _I8(left), _I8(right)])

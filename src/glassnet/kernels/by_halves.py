@@ -21,10 +21,10 @@ from glassnet.kernels.halves import (
     along_to_left,
     along_to_right,
 )
+from glassnet.kernels.instructions import FEATURES
 from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import new_lines, up_to
 from glassnet.kernels.team import cut_product
-from glassnet.kernels.tile import FEATURES
 
 __all__ = ["AVAILABLE", "gains_by_halves", "product_by_halves", "rounding_pays"]
 

@@ -12,13 +12,13 @@ from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 
+from glassnet.kernels.instructions import FEATURES, plus_products
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import (
     FLOATS,
     LANES,
     WORDS,
     Lanes,
-    called,
     load,
     load_bytes,
     side_by_side,
@@ -26,7 +26,6 @@ from glassnet.kernels.lanes import (
     turned,
     zeros,
 )
-from glassnet.kernels.tile import FEATURES
 
 __all__ = [
     "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits",
@@ -40,11 +39,6 @@ DIGITS, GROUP = 3, 4
 ADDED = 256  # rows of whole numbers of 24 bits whose sums stay below 2^31
 TALL = 8  # rows of a tile: 8 x 3 digits of 16 columns, 24 sums that stay in the registers
 STRIP = 64  # columns of bytes that are turned at a time: one cache line
-
-
-def _add_products(builder: Any, total: Any, stored: Any, digits: Any) -> None:
-    multiply = called(builder, "llvm.x86.avx512.vpdpbusd.512", WORDS, WORDS, WORDS, WORDS)
-    builder.store(builder.call(multiply, [builder.load(total), stored, digits]), total)
 
 
 def value_of(sums: list[Lanes], factor: Lanes, offset: Lanes) -> Lanes:
@@ -75,9 +69,10 @@ def tile_of_digits(
             at = builder.add(a, builder.mul(loop.index, a_group))
             for r, row in enumerate(sums):
                 four = load(builder, ir.IntType(32), builder.add(at, builder.mul(a_row, a.type(r)))).value
-                bytes_of_row = digits[0].each(four)
+                bytes_of_row = Lanes(builder, digits[0].each(four))
                 for digit, total in zip(digits, row, strict=True):
-                    _add_products(builder, total, bytes_of_row, digit.value)
+                    so_far = Lanes(builder, builder.load(total))
+                    builder.store(plus_products(so_far, bytes_of_row, digit).value, total)
         by, offset = (load(builder, FLOATS, address) for address in (factor, offset))
         for r, row in enumerate(sums):
             term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, a.type(r))))

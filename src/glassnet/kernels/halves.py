@@ -13,6 +13,7 @@ from typing import Any
 from numba import types
 from numba.core import cgutils
 
+from glassnet.kernels.instructions import as_halves
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import FLOATS, LANES, Lanes, load, turned
 
@@ -45,9 +46,9 @@ def _make(along: bool, transposed: bool) -> Any:
 
                 for i in range(first, first + n_words):
                     if along:
-                        yield floats(i).as_halves(floats(i, 4 * LANES))
+                        yield as_halves(floats(i), floats(i, 4 * LANES))
                     else:
-                        yield floats(2 * i).as_halves(floats(2 * i + 1)).in_pairs()
+                        yield as_halves(floats(2 * i), floats(2 * i + 1)).in_pairs()
 
             for first in range(0, LANES, n_words):
                 with cgutils.for_range(builder, n) as loop:

@@ -36,16 +36,6 @@ BYTES, WORDS, FLOATS = (ir.VectorType(kind, LANES) for kind in (_I8, _I32, ir.Fl
 HALVES = ir.VectorType(_I16, 2 * LANES)
 
 
-class _Bfloat(ir.Type):  # type: ignore[misc]
-    """The type of floats of 16 bits with the exponents of 32, which llvmlite has no name for."""
-
-    def __str__(self) -> str:
-        return "bfloat"
-
-
-_ROUNDED = ir.VectorType(_Bfloat(), 2 * LANES)
-
-
 def called(builder: Any, name: str, result: Any, *kinds: Any) -> Any:
     """One of LLVM's own functions."""
     declare: Any = cgutils.get_or_insert_function
@@ -147,12 +137,6 @@ class Lanes:
         a, b = (words.seen_as(HALVES).value for words in (self, other))
         order = ir.Constant(ir.VectorType(_I32, 2 * LANES), [2 * i + 1 for i in range(2 * LANES)])
         return Lanes(self.builder, self.builder.shuffle_vector(a, b, order))
-
-    def as_halves(self, other: Lanes) -> Lanes:
-        """Floats of 32 bits as the nearest ones of 16 (bfloat16): these first, then those (AVX-512 BF16)."""
-        name = "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
-        round_both = called(self.builder, name, _ROUNDED, FLOATS, FLOATS)
-        return Lanes(self.builder, self.builder.call(round_both, [other.value, self.value])).seen_as(WORDS)
 
     def in_pairs(self) -> Lanes:
         """The first of 32 halves beside the first of the last sixteen, and so on."""

@@ -11,23 +11,17 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from glassnet.kernels.instructions import FEATURES
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import called
 
 alloca: Any = cgutils.alloca_once
 
-__all__ = ["BYTES", "FEATURES", "TALL", "WIDEST", "make_copy", "make_narrow_tiles", "make_tiles"]
-
-
-def _features() -> dict[str, bool]:
-    try:
-        return dict(binding.get_host_cpu_features())
-    except RuntimeError:  # LLVM cannot tell on every system
-        return {}
+__all__ = ["BYTES", "TALL", "WIDEST", "make_copy", "make_narrow_tiles", "make_tiles"]
 
 
 def _bytes(features: dict[str, bool]) -> int:
@@ -36,7 +30,6 @@ def _bytes(features: dict[str, bool]) -> int:
     return 32 if features.get("avx2") and features.get("fma") else 0
 
 
-FEATURES = _features()
 #: bytes of one vector register, 0 where the tile would be slower than the BLAS (Apple has its own units)
 BYTES = _bytes(FEATURES)
 TALL = 4  # rows of the tile
