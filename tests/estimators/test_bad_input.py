@@ -214,3 +214,23 @@ def test_no_activation_hides_what_is_not_finite(bad: float, activation: str, dty
     with np.errstate(all="ignore"):
         assert clf.predict(large).shape == Y.shape
         assert clf.network_.predict(rows).shape[0] == len(X)  # nobody watches there
+
+
+@pytest.mark.parametrize(
+    ("settings", "end"),
+    [
+        ({"activation": "rleu"}, "Got 'rleu' instead: did you mean 'relu'?"),
+        ({"solver": "adamm"}, "Got 'adamm' instead: did you mean 'adam'?"),
+        ({"schedule": "cosin"}, "Got 'cosin' instead: did you mean 'cosine'?"),
+        ({"initializer": "zzz"}, "Got 'zzz' instead."),
+        ({"alpha": "much"}, "Got 'much' instead."),
+        ({"max_iter": 0}, "Got 0 instead."),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_the_nearest_name(kind: type, settings: dict[str, object], end: str) -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        kind(**settings).fit(X, Y)
+    assert str(caught.value).endswith(end)
+    assert str(caught.value).startswith(f"The '{next(iter(settings))}' parameter of {kind.__name__} must be ")

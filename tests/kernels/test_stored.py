@@ -206,6 +206,7 @@ def test_squares_only_where_the_system_lends_them(answer: int, monkeypatch: pyte
             return answer
 
     monkeypatch.setattr(amx, "AVAILABLE", True)
+    monkeypatch.setattr(amx, "IMITATED", False)
     monkeypatch.setattr(amx, "FEATURES", {"amx-tile": True, "amx-int8": True})
     monkeypatch.setattr(amx.ctypes, "CDLL", lambda _: System)
     assert (amx._squares() is None) == (answer != 0 or sys.platform != "linux")

@@ -202,7 +202,7 @@ def test_interrupted_before_the_first_seed_there_is_no_table(workplace, capsys) 
         (["run", "none.toml"], "there is no plan"),
         (["runs", "list"], "there is no folder of runs"),
         (["runs", "remove"], "name the runs to remove"),
-        (["new", "x", "--like", "nothing"], "no built-in plan"),
+        (["new", "x", "--like", "nothing"], "unknown built-in plan"),
     ],
 )
 def test_the_commands_say_in_one_line_what_is_wrong(workplace, capsys, args, told) -> None:

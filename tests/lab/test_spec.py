@@ -116,7 +116,7 @@ def test_a_new_plan_is_a_copy_under_its_own_name_and_overwrites_nothing(tmp_path
     assert load_experiment(target).title == 'my "plan"'
     with pytest.raises(InputError, match="exists"):
         new_plan("my", target)
-    with pytest.raises(InputError, match="no built-in plan"):
+    with pytest.raises(InputError, match="unknown built-in plan"):
         new_plan("my", tmp_path / "other.toml", like="optimisers!")
 
 

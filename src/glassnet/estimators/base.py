@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_random_state, validate_data
@@ -27,6 +26,7 @@ from glassnet.estimators.architecture import (
 )
 from glassnet.estimators.display import architecture_html
 from glassnet.estimators.ensemble import fit_members
+from glassnet.estimators.names import NearestNames
 from glassnet.estimators.rows import Rows, hold_out
 from glassnet.estimators.solvers import SOLVERS
 from glassnet.estimators.training import train
@@ -62,7 +62,7 @@ def _refusing(watch: Callable[[Array], object] | None) -> Callable[[Array], None
     return look
 
 
-class BaseMLP(BaseEstimator):  # type: ignore[misc]
+class BaseMLP(NearestNames):
     """Base of MLPClassifier and MLPRegressor: use those."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

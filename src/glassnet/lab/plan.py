@@ -132,7 +132,7 @@ def new_plan(name: str, target: Path, *, like: str = "activations") -> Path:
     """Write a plan to edit, a copy of a built-in one, and return where; nothing is overwritten."""
     known = built_in()
     if like not in known:
-        raise InputError(f"no built-in plan {like!r} (built in: {', '.join(known)})")
+        raise unknown_name("built-in plan", like, known)
     if target.exists():
         raise InputError(f"{target} exists: choose another name, or remove it first")
     text = re.sub(r'^title = ".*"$', lambda _: f"title = {_quoted(name)}", known[like], count=1, flags=re.M)
