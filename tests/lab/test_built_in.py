@@ -51,7 +51,7 @@ def test_the_dry_run_shows_runs_cost_and_the_smallest_difference(name, tmp_path,
     said = " ".join(capsys.readouterr().out.split())
     for arm, _ in load_experiment(name).arms():
         assert arm in said
-    assert re.search(r"About \d+\.\d minutes on 2 processes", said)
+    assert re.search(r"About [\d.]+ (ms|s|min|h)( \d+ \w+)? on 2 processes", said)
     found = re.search(r"find a true difference of (\d\.\d\d) standard deviations", said)
     assert found
     assert 0.9 < float(found.group(1)) < 3

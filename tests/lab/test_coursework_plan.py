@@ -192,7 +192,7 @@ def test_the_commands_from_a_copy_to_its_report(tmp_path, monkeypatch, capsys) -
         out = capsys.readouterr().out
         assert "64 sigmoid units, one output" in out
         assert "tell 0 from the rest" in out
-        assert "minutes of training" in out
+        assert " of training, one network on each core" in out
         assert "ReLU" not in out
     assert not list(tmp_path.glob("*.html"))
     few = ["--data", "digits", "--part", "1", "--epochs-scale", "0.01"]

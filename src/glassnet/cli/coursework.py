@@ -112,6 +112,7 @@ def coursework(
 def show_estimate(work: Work) -> None:
     """Every network that would be trained, and how long all of them take."""
     from glassnet.lab.estimate import estimate_coursework
+    from glassnet.report.numbers import duration
 
     (found, seconds), console = estimate_coursework(work), stdout_console()
     rows = [
@@ -127,5 +128,5 @@ def show_estimate(work: Work) -> None:
         f"{len(r.test):,} scored once; parts 1 and 2 tell {work.positive} from the rest."
     )
     checks = ", and the checks of part 0" if 0 in work.parts else ""
-    console.print(f"About {seconds / 60:.1f} minutes of training, one network on each core{checks}.")
+    console.print(f"About {duration(seconds)} of training, one network on each core{checks}.")
     console.print("Each network is trained once: nothing can be claimed about differences between them.")

@@ -123,11 +123,12 @@ def deliver(outcome: Outcome, out: Path, kinds: tuple[str, ...], store: RunStore
         show(outcome)
     for path in written:
         print(f"Written: {path}", file=sys.stderr if as_json else sys.stdout)
+    missing = counted(outcome.missing, "run is missing", "runs are missing")
     if outcome.interrupted:
-        say(f"interrupted: {outcome.missing} runs are missing; the same command goes on")
+        say(f"interrupted: {missing}; the same command goes on")
         raise typer.Exit(130)
     if outcome.missing:
-        say(f"the plan's budget is used up: {outcome.missing} runs are missing; the same command goes on")
+        say(f"the plan's budget is used up: {missing}; the same command goes on")
 
 
 def show(outcome: Outcome) -> None:
@@ -151,6 +152,7 @@ def show(outcome: Outcome) -> None:
 def show_estimate(plan: Experiment, store: RunStore, jobs: int | None) -> None:
     from glassnet.lab.compare import read_data
     from glassnet.lab.estimate import estimate
+    from glassnet.report.numbers import duration
 
     with progress_on_stderr() as progress:
         dataset = read_data(plan, progress)
@@ -160,7 +162,8 @@ def show_estimate(plan: Experiment, store: RunStore, jobs: int | None) -> None:
         for name, (final, done, trials, each) in found.arms.items()
     ]
     print_table(console, ["arm", "final runs", "done", "tuning runs", "seconds each"], rows, texts=1)
-    console.print(f"About {found.seconds / 60:.1f} minutes on {found.workers} processes.")
+    processes = counted(found.workers, "process", "processes")
+    console.print(f"About {duration(found.seconds)} on {processes}.")
     for sentence in found.sentences:
         console.print(sentence)
     if plan.budget_minutes is not None and found.seconds > 60 * plan.budget_minutes:

@@ -21,7 +21,19 @@ Where = Annotated[
     list[str] | None,
     typer.Option("--where", "-w", metavar="CONDITION", help="status=done, 'lr>0.01' (may be repeated)."),
 ]
-SHOWN = ("key", "status", "purpose", "seed", "hidden", "activation", "optimizer", "lr", "score", "seconds")
+SHOWN = (
+    "key",
+    "status",
+    "data",
+    "purpose",
+    "seed",
+    "hidden",
+    "activation",
+    "optimizer",
+    "lr",
+    "score",
+    "seconds",
+)
 
 
 @runs.command("list")
@@ -47,7 +59,7 @@ def list_runs(
         print()
         return
     rows = [[cell(run[name]) for name in SHOWN] for run in found]
-    print_table(stdout_console(), SHOWN, rows, texts=2)
+    print_table(stdout_console(), SHOWN, rows, texts=4)
     print(f"{len(found)} runs, {len(store.unfinished())} unfinished")
 
 

@@ -15,7 +15,7 @@ __all__ = ["COLUMNS", "find_runs", "matching_keys", "rebuild_index"]
 
 #: what can be listed, filtered and sorted by
 COLUMNS = (
-    "key", "status", "purpose", "seed", "hidden", "activation", "initializer", "optimizer", "lr",
+    "key", "status", "data", "purpose", "seed", "hidden", "activation", "initializer", "optimizer", "lr",
     "batch_size", "epochs", "imbalance", "metric", "score", "seconds", "why",
 )  # fmt: skip
 
@@ -117,7 +117,7 @@ def _row(store: RunStore, key: str) -> tuple[Any, ...]:
     metric = next(iter(scores), "")
     model, training = spec.model, spec.training
     return (
-        key, result.status, spec.purpose, spec.seed, json.dumps(list(model.hidden)), model.activation,
-        model.initializer, training.optimizer, training.lr, str(training.batch_size), result.epochs,
-        training.imbalance, metric, result.score(metric, part), result.seconds, result.why,
+        key, result.status, spec.data.source, spec.purpose, spec.seed, json.dumps(list(model.hidden)),
+        model.activation, model.initializer, training.optimizer, training.lr, str(training.batch_size),
+        result.epochs, training.imbalance, metric, result.score(metric, part), result.seconds, result.why,
     )  # fmt: skip
