@@ -81,6 +81,7 @@ def run_checks(
     try:
         found = []
         for name in chosen:
+            progress.advance(0, name)  # what is going on now
             if too_small and name != form.SIZE.name:
                 finding = Finding(name, Severity.SKIPPED, "does not apply: there is nothing to examine")
             else:
