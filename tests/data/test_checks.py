@@ -33,16 +33,17 @@ class Heard(Progress):
         self.said.append((task, total))
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        self.said.append(note)
+        self.said.append((steps, note))
 
     def end(self) -> None:
         self.said.append("end")
 
 
-def test_progress_names_every_check() -> None:
+def test_progress_names_every_check_when_it_begins() -> None:
     heard = Heard()
     run_checks(table(), progress=heard)
-    assert heard.said == [("checks", len(check_names())), *check_names(), "end"]
+    told = [(steps, name) for name in check_names() for steps in (0, 1)]
+    assert heard.said == [("checks", len(check_names())), *told, "end"]
 
 
 def test_only_the_named_checks_run() -> None:
