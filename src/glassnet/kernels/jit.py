@@ -15,6 +15,8 @@ from typing import Any
 from numba import extending, njit
 from numba.core import event
 
+from glassnet.kernels.instructions import IMITATED
+
 __all__ = ["compiler", "intrinsic", "jit", "variant", "working_time"]
 
 log = logging.getLogger("glassnet")
@@ -42,11 +44,13 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 def _make_stale_with_others(compiled: Any, folder: Path) -> None:
     """Compile anew when any module beside the function's, or any kernel, has changed, not only its own.
 
-    Numba asks the function's own file, but compiled into it are functions and intrinsics of others.
+    Numba asks the function's own file, but compiled into it are functions and intrinsics of others. Nor does
+    what was compiled with imitated instructions serve without them.
     """
     index: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(index, "_source_stamp"):  # Numba has no public place for it; tested
-        index._source_stamp = (index._source_stamp, _digest(folder), _digest(Path(__file__).parent))
+        own, kernels = index._source_stamp, _digest(Path(__file__).parent)
+        index._source_stamp = (own, _digest(folder), kernels, IMITATED)
 
 
 @cache
