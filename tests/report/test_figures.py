@@ -123,6 +123,21 @@ def test_when_all_runs_diverged_the_start_is_still_readable():
     assert figure.layout.yaxis.range[1] == pytest.approx(1.08 * 5.0)
 
 
+@pytest.mark.parametrize(
+    ("names", "angle"),
+    [
+        (tuple("0123456789"), 0),
+        (("airplane", "automobile", "truck"), 0),
+        (tuple(f"kind of thing {i}" for i in range(10)), -45),
+        (tuple(f"kind {i}" for i in range(25)), -90),
+    ],
+    ids=["digits", "three", "ten", "many"],
+)
+def test_names_below_a_matrix_are_level_where_they_fit(make, names, angle):
+    figure = confusion(make.scores(np.random.default_rng(0), names, 500))
+    assert figure.layout.xaxis.tickangle == angle
+
+
 def test_confusion_shows_counts_and_row_shares_and_leaves_absent_classes_empty(make):
     scores = make.scores(np.random.default_rng(0), ("a", "b", "c", "d", "e"), 400, absent=2)
     (heat,) = confusion(scores).data

@@ -56,7 +56,7 @@ def lr_sensitivity(tuning: Sequence[Tuned], measure: str, colors: Mapping[str, s
             line={"color": colors[tuned.arm], "width": 2}, marker={"size": 7},
             hovertemplate=f"{name}, lr %{{x}}: %{{y:.4g}}<extra></extra>",
         )  # fmt: skip
-    chart.update_xaxes(type="log", showgrid=True)
+    chart.update_xaxes(type="log", showgrid=True, exponentformat="none")  # 0.0001, not 100µ
     return chart
 
 

@@ -19,6 +19,7 @@ __all__ = ["MOST_LETTERED", "confusion", "precision_recall"]
 MOST_LETTERED = 20  # classes up to which every cell carries its count
 _MOST_SHARES = 4  # classes up to which every cell carries its share of the row too
 _MOST_NAMED = 30  # names that fit along a side
+_LEVEL = 40  # letters that fit side by side below a matrix on a telephone
 _SYMBOLS = ("circle", "diamond", "square", "cross")
 
 
@@ -63,7 +64,9 @@ def confusion(scores: ClassScores) -> go.Figure:
         },
     )  # fmt: skip
     ticks = {"tickmode": "array", "tickvals": list(range(0, n, step)), "ticktext": names[::step]}
-    chart.update_xaxes(**ticks, showline=False, tickangle=0 if n <= 3 else -45 if n <= MOST_LETTERED else -90)
+    level = n <= 3 or n * max(map(len, names)) <= _LEVEL
+    angle = 0 if level else -45 if n <= MOST_LETTERED else -90
+    chart.update_xaxes(**ticks, showline=False, tickangle=angle)
     chart.update_yaxes(**ticks, showgrid=False, autorange="reversed")
     return chart
 
