@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from glassnet.cli import main
+from glassnet.cli.experiment import show
 from glassnet.errors import InputError
 from glassnet.lab.compare import read_data, run_experiment
 from glassnet.lab.estimate import estimate
+from glassnet.lab.export import outcome_markdown
 from glassnet.lab.index import find_runs, matching_keys, rebuild_index
 from glassnet.lab.plan import built_in, load_experiment, parse_experiment
 from glassnet.lab.store import RunStore
@@ -74,13 +76,18 @@ def test_a_clear_difference_is_called_better_in_words_that_can_be_quoted(plan_te
     assert any(s.startswith("lr 0.05 is better than lr 1e-06: accuracy higher by") for s in outcome.verdicts)
 
 
-def test_too_few_seeds_say_what_cannot_be_shown(plan_text, runs) -> None:
+def test_too_few_seeds_say_what_cannot_be_shown(plan_text, runs, capsys) -> None:
     text = plan_text.replace("seeds = 6", "seeds = 3").split("[vary]")[0]
     outcome = run_experiment(
         parse_experiment(text + '[vary]\n"training.lr" = [1e-6, 0.05]\n'), runs=runs, jobs=1
     )
     assert "2/2^3 = 0.225" in outcome.verdicts[0]
     assert not any("is better" in said for said in outcome.verdicts)
+    assert outcome.families[0].best == ()
+    assert "bold" not in outcome_markdown(outcome)
+    assert "**0." not in outcome_markdown(outcome)
+    show(outcome)
+    assert re.search(r"^ *lr 0\.05 .* - +\d", capsys.readouterr().out, re.M)
 
 
 def test_the_budget_ends_the_work_and_the_next_call_goes_on(small, runs) -> None:

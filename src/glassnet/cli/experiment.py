@@ -139,7 +139,7 @@ def show(outcome: Outcome) -> None:
         console.print(f"Arms {family.title} ({outcome.experiment.metric}, {seeds})")
         rows = [
             [arm.name, f"{arm.mean:.4f}", f"{arm.low:.4f}", f"{arm.high:.4f}", str(arm.failed),
-             "yes" if arm.name in family.best else "no", f"{arm.seconds:.2f}"]
+             "-" if not family.best else "yes" if arm.name in family.best else "no", f"{arm.seconds:.2f}"]
             for arm in family.arms
         ]  # fmt: skip
         columns = ["arm", "mean", "95 % low", "95 % high", "failed", "among the best", "seconds"]

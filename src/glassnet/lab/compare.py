@@ -32,7 +32,7 @@ from glassnet.lab.statistics import (
 from glassnet.lab.store import Result, RunStore, disk, replaced
 from glassnet.lab.train_one import decide, select_rows
 from glassnet.lab.tune import Tuned, tune_arms
-from glassnet.lab.verdict import family_words, limits
+from glassnet.lab.verdict import family_words, limits, power_words
 from glassnet.progress import Progress
 
 __all__ = ["read_data", "run_experiment"]
@@ -205,7 +205,7 @@ def _family(
     else:
         pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
     comparisons = compare_paired(scores, pairs, higher_is_better=measure.higher_is_better) if seeds else []
-    best = _best_set(scores, order, measure.higher_is_better) if seeds else ()
+    best = _best_set(scores, order, measure.higher_is_better)
     family = Family(
         "tuned" if tuned else "at the settings of the plan", tuned, arms, tuple(seeds), tuple(comparisons),
         best, target, _noise(store, table, order) if seeds and dataset.n_classes else None,
@@ -216,9 +216,12 @@ def _family(
 def _best_set(scores: dict[str, Any], order: list[str], higher: bool) -> tuple[str, ...]:
     """The arm with the best mean, and those that were not shown to be worse.
 
-    Corrected for all pairs, because which arm is best was found in the same scores.
+    Corrected for all pairs, because which arm is best was found in the same scores. None where there are too
+    few seeds to tell: otherwise all would be called the best.
     """
     pairs = [(a, b) for i, a in enumerate(order) for b in order[i + 1 :]]
+    if power_words(len(scores[order[0]]), len(pairs)):
+        return ()
     worse = {
         pair.b
         for pair in compare_paired(scores, pairs, higher_is_better=higher)

@@ -70,7 +70,8 @@ def outcome_markdown(outcome: Outcome) -> str:
         table = arms_markdown(family, outcome.experiment.metric)
         said = "\n".join(f"- {sentence}" for sentence in family.sentences)
         title = family.title[0].upper() + family.title[1:]
-        blocks.append(f"**{title}** ({len(family.seeds)} seeds; bold: among the best)\n\n{table}\n{said}\n")
+        bold = "; bold: among the best" if family.best else ""
+        blocks.append(f"**{title}** ({len(family.seeds)} seeds{bold})\n\n{table}\n{said}\n")
     chosen = [
         f"- {t.arm}: {', '.join(f'{path} {value:g}' for path, value in t.best.items())} "
         f"(best of {len(t.trials)} trials)"

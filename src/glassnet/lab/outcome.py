@@ -94,7 +94,7 @@ class Family:
     arms: tuple[ArmOutcome, ...]
     seeds: tuple[int, ...]  # for which every arm has a run
     comparisons: tuple[Paired, ...]
-    best: tuple[str, ...]  # arms not distinguishable from the best, the best first
+    best: tuple[str, ...]  # arms not distinguishable from the best, the best first; none if it cannot be told
     target: float
     noise: RowNoise | None
     sentences: tuple[str, ...] = ()
