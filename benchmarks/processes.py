@@ -18,10 +18,11 @@ from benchmarks.works import Work
 __all__ = ["ROOT", "Failed", "Process", "clean_environment"]
 
 ROOT = Path(__file__).parent.parent
-# Choices of BLAS and of its threads belong to nobody's defaults: every contestant starts without them.
+# Choices of BLAS, of its threads and of kernels belong to nobody's defaults: every contestant starts without
+# them. And pip keeps the bytecode of what it installs, so Python may keep it here.
 UNSET = (
     "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS", "GLASSNET_KERNELS", "XLA_FLAGS",
+    "NUMBA_NUM_THREADS", "GLASSNET_KERNELS", "GLASSNET_INSTRUCTIONS", "XLA_FLAGS", "PYTHONDONTWRITEBYTECODE",
 )  # fmt: skip
 READY_WITHIN, REPEAT_WITHIN = 300.0, 120.0  # seconds; what is slower is of no interest
 

@@ -9,16 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
-numba = pytest.importorskip("numba")
+from glassnet.kernels import instructions
+from glassnet.kernels.amx import SQUARES
+from glassnet.kernels.instructions import FEATURES, IMITATED, eight_imitated, eight_squares
+from glassnet.kernels.lanes import FLOATS, WORDS, load
 
-from glassnet.kernels import instructions  # noqa: E402
-from glassnet.kernels.instructions import FEATURES, IMITATED, eight_imitated, eight_squares  # noqa: E402
-from glassnet.kernels.lanes import FLOATS, WORDS, load  # noqa: E402
-
-Array = np.ndarray[Any, Any]
 FORMS = ("imitated", "native")
 RNG = np.random.default_rng(3)
 _SOME = "two and (383 or 449) or squares and shares_out"  # one shape each, however its factors lie in memory
@@ -42,16 +41,16 @@ def _compiled(generate: Callable[[Any, Any], None], places: int) -> Any:
     return lambda *arrays: call(tuple(array.ctypes.data for array in arrays))
 
 
-def _chosen(form: str, *features: str) -> str:
-    """Skip what this processor lacks."""
+def _imitates(form: str, *features: str) -> bool:
+    """Whether that is the imitated form; a native one that this processor lacks is skipped."""
     if form == "native" and (IMITATED or not all(FEATURES.get(name) for name in features)):
         pytest.skip(f"this processor has no {features[0]}")
-    return form
+    return form == "imitated"
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_products_of_bytes(form: str) -> None:
-    imitated = _chosen(form, "avx512vnni") == "imitated"
+    imitated = _imitates(form, "avx512vnni")
     add = instructions.imitated_products if imitated else instructions.plus_products
 
     def generate(builder: Any, at: Any) -> None:
@@ -68,26 +67,15 @@ def test_products_of_bytes(form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_rounding_to_halves(form: str) -> None:
-    imitated = _chosen(form, "avx512bf16") == "imitated"
+    imitated = _imitates(form, "avx512bf16")
     round_both = instructions.imitated_halves if imitated else instructions.as_halves
 
     def generate(builder: Any, at: Any) -> None:
         round_both(*(load(builder, FLOATS, place) for place in at[:2])).store(at[2])
 
     special = [
-        0,
-        -0.0,
-        np.inf,
-        -np.inf,
-        1e-40,
-        -1e-40,
-        3.4e38,
-        1 + 2**-8,
-        1 + 3 * 2**-8,
-        1.18e-38,
-        -1,
-        np.nan,
-    ]
+        0, -0.0, np.inf, -np.inf, 1e-40, -1e-40, 3.4e38, 1 + 2**-8, 1 + 3 * 2**-8, 1.18e-38, -1, np.nan
+    ]  # fmt: skip
     x = np.concatenate([np.float32(special), RNG.standard_normal(20, np.float32)])
     found = np.zeros(32, np.uint16)
     _compiled(generate, 3)(x[:16], x[16:], found)
@@ -102,9 +90,7 @@ def test_rounding_to_halves(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("of", ["bytes", "halves"])
 def test_products_of_squares(form: str, of: str) -> None:
-    from glassnet.kernels.amx import SQUARES
-
-    imitated = _chosen(form, "amx-tile", "amx-int8", "amx-bf16") == "imitated"
+    imitated = _imitates(form, "amx-tile", "amx-int8", "amx-bf16")
     if not imitated and SQUARES is None:
         pytest.skip("the system does not lend the registers")
 

@@ -22,18 +22,8 @@ Where = Annotated[
     typer.Option("--where", "-w", metavar="CONDITION", help="status=done, 'lr>0.01' (may be repeated)."),
 ]
 SHOWN = (
-    "key",
-    "status",
-    "data",
-    "purpose",
-    "seed",
-    "hidden",
-    "activation",
-    "optimizer",
-    "lr",
-    "score",
-    "seconds",
-)
+    "key", "status", "data", "purpose", "seed", "hidden", "activation", "optimizer", "lr", "score", "seconds",
+)  # fmt: skip
 
 
 @runs.command("list")

@@ -102,13 +102,12 @@ def family_words(family: Family, experiment: Experiment) -> tuple[str, ...]:
         said.append(too_few)
     elif not experiment.claim:
         said.append("The plan makes no claim (claim = false): the figures are for looking at.")
-    if not too_few and experiment.claim:
+    elif family.best:
+        said.append(_best_words(family, experiment))
+    else:
         k = len(family.arms)
         lacking = power_words(n, k * (k - 1) // 2)  # the best was found in the same scores: all pairs count
-        said.append(
-            _best_words(family, experiment)
-            if family.best else f"Which arms are among the best cannot be told. {lacking}"
-        )  # fmt: skip
+        said.append(f"Which arms are among the best cannot be told. {lacking}")
     if n > 1:
         said += [compare_words(pair, experiment, len(family.comparisons)) for pair in family.comparisons]
     said += [_failure_words(arm) for arm in family.arms if arm.failed]
