@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 from numba import extending, njit
 from numba.core import event
 
-from glassnet.kernels.instructions import IMITATED
+from glassnet.kernels.kept import KeptCode
 
 __all__ = ["compiler", "intrinsic", "jit", "variant", "working_time"]
 
@@ -30,36 +28,14 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def compile_cached(function: Callable[..., Any]) -> Any:
+        compiled: Any = njit(**options)(function)
         try:
-            compiled = njit(cache=True, **options)(function)
+            compiled._cache = KeptCode(function)  # what njit(cache=True) does with Numba's own class
         except RuntimeError:  # "cannot cache function ...: no locator available"
             _tell_once()
-            return njit(**options)(function)
-        _make_stale_with_others(compiled, Path(function.__code__.co_filename).parent)
         return compiled
 
     return compile_cached
-
-
-def _make_stale_with_others(compiled: Any, folder: Path) -> None:
-    """Compile anew when any module beside the function's, or any kernel, has changed, not only its own.
-
-    Numba asks the function's own file, but compiled into it are functions and intrinsics of others. Nor does
-    what was compiled with imitated instructions serve without them.
-    """
-    index: Any = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    if hasattr(index, "_source_stamp"):  # Numba has no public place for it; tested
-        own, kernels = index._source_stamp, _digest(Path(__file__).parent)
-        index._source_stamp = (own, _digest(folder), kernels, IMITATED)
-
-
-@cache
-def _digest(folder: Path) -> str:
-    """A hash of all modules of a folder; of none if they are not files."""
-    found = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        found.update(path.read_bytes())
-    return found.hexdigest()
 
 
 class _Stopwatch(event.Listener):

@@ -1,0 +1,106 @@
+"""Compiled code on disk serves as long as no module has changed that may be in it, and without a compiler."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import glassnet
+from glassnet import kernels
+from glassnet.kernels.instructions import IMITATED
+from glassnet.nn import Adam, Dense, Network
+from glassnet.train import Feed, fit
+
+pytestmark = pytest.mark.skipif(
+    not kernels.STEPS, reason="nothing is compiled with GLASSNET_KERNELS=reference"
+)
+PACKAGE = Path(glassnet.__file__).parent
+#: calls a kernel; says how many pieces of code came from the disk, and whether the compiler was made ready
+PROGRAM = """
+import sys
+import numpy as np
+from glassnet.kernels.compiled import hits
+print(hits(np.eye(4), np.arange(4)), sum(hits.stats.cache_hits.values()), "scipy.linalg" in sys.modules)
+"""
+#: a kernel from the disk is called, and compiled into another one, which is called
+INTO_ANOTHER = """
+import numpy as np
+from glassnet.kernels import kept
+from glassnet.kernels.compiled import hits
+from numba import njit
+kept.AT_ONCE = {at_once}
+first = hits(np.eye(4), np.arange(4))
+@njit
+def twice(scores, codes):
+    return hits(scores, codes) + hits(scores, codes)
+print(first, twice(np.eye(4), np.arange(4)), hits(np.eye(4, dtype=np.float32), np.arange(4)))
+"""
+#: fetches whatever is kept of all kernels; a function in C whose address LLVM does not know ends the process
+EVERYTHING = """
+import gc
+import glassnet.data.loops.augment_compiled, glassnet.data.loops.compiled, glassnet.data.loops.turning
+from glassnet import kernels
+from glassnet.kernels import kept
+from numba.core.compiler_lock import global_compiler_lock
+kept.AT_ONCE = True
+from numba.core.registry import cpu_target
+context, found = cpu_target.target_context, 0
+with global_compiler_lock:
+    for code in [one for one in gc.get_objects() if isinstance(one, kept.KeptCode)]:
+        for types, *_ in code._cache_file._load_index():
+            found += code.load_overload(types, context) is not None
+print(found)
+"""
+
+
+def run(program: str, **more: str) -> list[str]:
+    """The words printed by a new process."""
+    return subprocess.check_output(
+        [sys.executable, "-c", program], env=os.environ | more, text=True, timeout=120
+    ).split()
+
+
+def test_a_change_of_another_module_makes_it_stale(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "glassnet", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def copied(**more: str) -> list[str]:
+        return run(PROGRAM, PYTHONPATH=str(tmp_path), NUMBA_CACHE_DIR=str(tmp_path / "cache"), **more)[:2]
+
+    assert copied() == ["4", "0"]
+    assert copied() == ["4", "1"]
+    other = "native" if IMITATED else "imitated"
+    assert copied(GLASSNET_INSTRUCTIONS=other) == ["4", "0"]
+    assert copied() == ["4", "0"]
+    with (tmp_path / "glassnet" / "kernels" / "scalars.py").open("a") as file:
+        file.write("# another comment\n")
+    assert copied() == ["4", "0"]
+    assert copied() == ["4", "1"]
+
+
+def test_the_compiler_is_made_ready_only_where_something_is_compiled(tmp_path: Path) -> None:
+    cache = str(tmp_path)
+    assert run(PROGRAM, NUMBA_CACHE_DIR=cache) == ["4", "0", "True"]
+    assert run("from glassnet.kernels import kept\nkept.AT_ONCE = True" + PROGRAM, NUMBA_CACHE_DIR=cache) == [
+        "4",
+        "1",
+        "False",
+    ]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_came_from_the_disk_is_compiled_into_others(at_once: bool, tmp_path: Path) -> None:
+    run(PROGRAM, NUMBA_CACHE_DIR=str(tmp_path))
+    assert run(INTO_ANOTHER.format(at_once=at_once), NUMBA_CACHE_DIR=str(tmp_path)) == ["4", "8", "4"]
+
+
+def test_everything_kept_is_fetched_without_the_compiler() -> None:
+    X = np.random.default_rng(0).random((64, 8), np.float32)
+    network = Network([Dense(9, "relu"), Dense(2)], 8, seed=0)
+    fit(network, Feed(network, X, np.arange(64) % 2), optimizer=Adam(), epochs=1, batch_size=32)
+    assert int(run(EVERYTHING)[0]) > 3
