@@ -15,7 +15,7 @@ from sklearn.base import clone
 import glassnet
 from glassnet import MLPClassifier, MLPRegressor, kernels
 from glassnet.errors import InputError
-from glassnet.kernels import by_halves, team
+from glassnet.kernels import by_halves, stored, team
 from glassnet.lab import RunSpec
 from glassnet.lab.train_one import set_up
 from glassnet.nn import Adam, Dense, Dropout, Network, Residual, load_network, save_network
@@ -25,7 +25,22 @@ from glassnet.train.checkpoint import save_checkpoint
 
 Array = np.ndarray[Any, Any]
 ROUNDING = kernels.rounding_pays(1024, 1024, 1024)
-SQUARES = pytest.mark.skipif(not ROUNDING, reason="needs a processor with AMX, Linux and compiled kernels")
+halves = pytest.mark.skipif(
+    not ROUNDING, reason="needs a processor that multiplies bfloat16 (AVX-512 BF16), and compiled kernels"
+)
+digital = pytest.mark.skipif(
+    not kernels.ROUNDS, reason="this processor cannot multiply bytes with digits (AVX-512 VNNI)"
+)
+
+
+@pytest.fixture(params=["vectors", "squares"])
+def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums in vectors (AVX-512 BF16) and in squares (AMX): each wherever the processor has it."""
+    if request.param == "squares" and stored.SQUARES is None:
+        pytest.skip("no registers of 16 x 64 bytes here, or the system does not lend them (AMX)")
+    if request.param == "vectors":
+        monkeypatch.setattr(by_halves, "REGISTERS", None)
+        monkeypatch.setattr(stored, "SQUARES", None)
 
 
 @pytest.fixture(params=["nobody", "alone", "two"])
@@ -63,7 +78,7 @@ def _check(found: Array, A: Array, B: Array) -> None:
     assert np.max(np.abs(found - a @ b) / (np.abs(a) @ np.abs(b) + 1e-30)) < 5e-7
 
 
-@SQUARES
+@halves
 @pytest.mark.parametrize("a_turned", [False, True])
 @pytest.mark.parametrize("b_turned", [False, True])
 @pytest.mark.parametrize(
@@ -74,15 +89,15 @@ def _check(found: Array, A: Array, B: Array) -> None:
     ],
 )  # fmt: skip
 def test_any_shape_however_it_lies(
-    M: int, K: int, N: int, a_turned: bool, b_turned: bool, members: None
+    M: int, K: int, N: int, a_turned: bool, b_turned: bool, members: None, registers: None
 ) -> None:
     A = _numbers(K, M).T if a_turned else _numbers(M, K)
     B = _numbers(N, K, seed=1).T if b_turned else _numbers(K, N, seed=1)
     _check(_product(A, B), A, B)
 
 
-@SQUARES
-def test_parts_of_larger_arrays(members: None) -> None:
+@halves
+def test_parts_of_larger_arrays(members: None, registers: None) -> None:
     """Rows with gaps between them, and nothing is written there."""
     A, B = _numbers(50, 200)[:, 3:190], _numbers(187, 90, seed=1)[:, 5:60]
     room = np.full((50, 80), 7, np.float32)
@@ -97,10 +112,12 @@ def test_parts_of_larger_arrays(members: None) -> None:
     assert (turned[57:] == 7).all()
 
 
-@SQUARES
+@halves
 @pytest.mark.parametrize("a_turned", [False, True])
 @pytest.mark.parametrize("b_turned", [False, True])
-def test_only_what_is_theirs_is_read_and_written(a_turned: bool, b_turned: bool, members: None) -> None:
+def test_only_what_is_theirs_is_read_and_written(
+    a_turned: bool, b_turned: bool, members: None, registers: None
+) -> None:
     """NaN around both factors does not come in, and nothing is written beside the result."""
 
     def within(A: Array) -> Array:
@@ -118,17 +135,19 @@ def test_only_what_is_theirs_is_read_and_written(a_turned: bool, b_turned: bool,
     assert (room == 7).all()
 
 
-@SQUARES
-def test_rounding_is_to_the_nearest() -> None:
+@halves
+def test_rounding_is_to_the_nearest(registers: None) -> None:
     A = np.zeros((32, 32), np.float32)
     A[:4, 0] = [1 + 2**-9, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20]
     found = _product(A, np.eye(32, dtype=np.float32))
     assert found[:4, 0].tolist() == [1.0, 1.0, 1 + 2**-6, 1 + 2**-7]
 
 
-@SQUARES
+@halves
 @pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf, 3.4e38])
-def test_what_is_not_finite_stays_in_its_row_or_column(strange: float, members: None) -> None:
+def test_what_is_not_finite_stays_in_its_row_or_column(
+    strange: float, members: None, registers: None
+) -> None:
     A, B = _numbers(140, 100), _numbers(100, 140, seed=1)
     A[5, 50] = strange  # the largest numbers are rounded to infinity
     found = _product(A, B)
@@ -140,9 +159,10 @@ def test_what_is_not_finite_stays_in_its_row_or_column(strange: float, members: 
     _check(np.delete(found, 13, axis=1), A, np.delete(B, 13, axis=1))
 
 
-@SQUARES
+@halves
 @pytest.mark.parametrize("change", ["float64", "few rows", "few terms", "few columns", "small", "gaps"])
-def test_other_products_are_of_floats(change: str) -> None:
+def test_other_products_are_of_floats(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team._local, "team", team.Team(1), raising=False)
     A, B = _numbers(128, 256), _numbers(256, 128, seed=1)
     out = np.zeros((128, 128), np.float32)
     assert by_halves.gains_by_halves(A, B, out)
@@ -163,7 +183,17 @@ def test_other_products_are_of_floats(change: str) -> None:
     np.testing.assert_allclose(out, A @ B, rtol=1e-4, atol=1e-4)
 
 
-@SQUARES
+@halves
+def test_vectors_are_for_threads_of_a_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half the time of one thread is less than that of all only where each has its own part."""
+    monkeypatch.setattr(by_halves, "REGISTERS", None)
+    A, B, out = _numbers(256, 256), _numbers(256, 256, seed=1), np.zeros((256, 256), np.float32)
+    assert not by_halves.gains_by_halves(A, B, out)
+    with team.alone():
+        assert by_halves.gains_by_halves(A, B, out)
+
+
+@halves
 def test_only_who_may_round_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """All three products of each large layer, in training and predictions, also inside of other layers."""
     seen: list[tuple[int, ...]] = []
@@ -179,7 +209,8 @@ def test_only_who_may_round_does(monkeypatch: pytest.MonkeyPatch) -> None:
     for precision, in_prediction, in_batch in (("full", 0, 0), ("bfloat16", 3, 8)):  # no dX of the first
         seen.clear()
         net = Network(layers, 300, seed=0, matmul_precision=precision)
-        net.predict(X)
+        with team.alone():
+            net.predict(X)
         assert len(seen) == in_prediction
         assert precision == twin(net).matmul_precision
         seen.clear()
@@ -187,9 +218,9 @@ def test_only_who_may_round_does(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(seen) == 4 * in_batch
 
 
-@SQUARES
+@digital
 @pytest.mark.parametrize(("K", "B", "N"), [(64, 64, 16), (191, 70, 33), (1300, 341, 10)])
-def test_digits_of_stored_bytes_are_fewer(K: int, B: int, N: int, members: None) -> None:
+def test_digits_of_stored_bytes_are_fewer(K: int, B: int, N: int, members: None, registers: None) -> None:
     """Bytes stay exact; of the floats, what is below 2^-16 of their column's largest is left out."""
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (400, K), dtype=np.uint8)
@@ -207,8 +238,8 @@ def test_digits_of_stored_bytes_are_fewer(K: int, B: int, N: int, members: None)
         assert (found[False] != found[True]).any()
 
 
-@SQUARES
-def test_a_shift_counts_the_digits_that_are_there() -> None:
+@digital
+def test_a_shift_counts_the_digits_that_are_there(registers: None) -> None:
     """Bytes that are all equal to what is taken off give zero, however their weights are rounded."""
     X = np.full((128, 640), 77, np.uint8)
     A = kernels.StoredRows(X, np.arange(128), np.float32([1.0]), np.float32([-77.0]))
@@ -226,7 +257,7 @@ def test_elsewhere_nothing_changes() -> None:
     np.testing.assert_array_equal(*found)
 
 
-@SQUARES
+@halves
 def test_the_same_bits_again() -> None:
     """Whichever thread does which part."""
     X, y = _numbers(600, 300), np.arange(600) % 10
@@ -238,7 +269,7 @@ def test_the_same_bits_again() -> None:
     np.testing.assert_array_equal(*found)
 
 
-@SQUARES
+@halves
 def test_it_learns_as_well(tmp_path: Any) -> None:
     """The same network, products rounded or not: nearly the same predictions, and as good ones."""
     rng = np.random.default_rng(0)

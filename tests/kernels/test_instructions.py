@@ -88,6 +88,23 @@ def test_rounding_to_halves(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_products_of_halves(form: str) -> None:
+    imitated = _imitates(form, "avx512bf16")
+    add = instructions.imitated_products_of_halves if imitated else instructions.plus_products_of_halves
+
+    def generate(builder: Any, at: Any) -> None:
+        total, *factors = (load(builder, kind, place) for kind, place in zip(kinds, at, strict=False))
+        add(total, *factors).store(at[3])
+
+    kinds = (FLOATS, WORDS, WORDS)
+    total, found = RNG.standard_normal(16, np.float32), np.zeros(16, np.float32)
+    a, b = (RNG.standard_normal(32, np.float32).view(np.uint32) >> 16 for _ in range(2))
+    _compiled(generate, 4)(total, a.astype(np.uint16), b.astype(np.uint16), found)
+    left, right = ((words << 16).view(np.float32).reshape(16, 2) for words in (a, b))
+    np.testing.assert_array_equal(found, (total + left[:, 1] * right[:, 1]) + left[:, 0] * right[:, 0])
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("of", ["bytes", "halves"])
 def test_products_of_squares(form: str, of: str) -> None:
     imitated = _imitates(form, "amx-tile", "amx-int8", "amx-bf16")

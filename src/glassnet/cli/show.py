@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["deliver", "findings", "runs"]
 
 STYLES = {"error": "bold red", "warning": "yellow"}
+WIDE = 120  # columns of a terminal from which on the words of four columns can be read side by side
 
 
 def deliver(study: Study, report: Path | None, *, show: Callable[[Study], None], as_json: bool) -> None:
@@ -87,10 +88,19 @@ def findings(study: Study) -> None:
 
 
 def print_findings(console: Console, found: Iterable[Finding]) -> None:
-    rows = [
-        [f.severity.label, f.check, f.summary, f.advice] for f in sorted(found, key=lambda f: -f.severity)
-    ]
-    print_table(console, ["", "check", "what was found", "what to do"], rows, texts=4)
+    """The worst first: a table where there is room for its four columns, else one below the other."""
+    ordered = sorted(found, key=lambda f: -f.severity)
+    if console.width >= WIDE:
+        rows = [[f.severity.label, f.check, f.summary, f.advice] for f in ordered]
+        print_table(console, ["", "check", "what was found", "what to do"], rows, texts=4)
+        return
+    from rich.padding import Padding
+
+    for f in ordered:
+        console.print(f"{f.severity.label}: {f.check}", style=STYLES.get(f.severity.label, "bold"))
+        console.print(Padding(f.summary, (0, 0, 0, 4)))
+        if f.advice:
+            console.print(Padding(f"To do: {f.advice}", (0, 0, 0, 4)))
 
 
 def last_values(history: dict[str, list[float]]) -> list[str]:

@@ -21,6 +21,7 @@ from glassnet.kernels.digits import (
     TALL,
     larger_magnitudes,
     tile_of_digits,
+    tile_of_rounded,
     to_digits,
     turn,
     turn_four,
@@ -107,7 +108,6 @@ def rows_times(
 
     By pieces of W whose digits stay in the cache, each of which has factors of its own.
     """
-    rounds = may_round and squares is not None
     if squares is not None:
         take(squares.ctypes.data)
     (K, N), B = W.shape, len(out)
@@ -124,7 +124,7 @@ def rows_times(
             depth = min(deep, K - k)
             groups = up_to(depth, step) // GROUP
             _to_digits(
-                W[k : k + depth, n : n + width], step, rounds, scale[0], shift[0], digits, by_column
+                W[k : k + depth, n : n + width], step, may_round, scale[0], shift[0], digits, by_column
             )  # fmt: skip
             for top in range(0, B, _HIGH):
                 _copy_rows(X, rows, start + k, depth, top, A)
@@ -182,7 +182,10 @@ def _tile(
         b, by = digits.ctypes.data + block * digits.strides[0], by_column.ctypes.data + 4 * LANES * block
         plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
         before, before_row = (nothing, 0) if fresh else (to, stride)
-        tile_of_digits(a, a_row, a_group, b, groups, by, plus, before, before_row, to, stride)
+        if may_round:
+            tile_of_rounded(a, a_row, a_group, b, groups, by, plus, before, before_row, to, stride)
+        else:
+            tile_of_digits(a, a_row, a_group, b, groups, by, plus, before, before_row, to, stride)
     else:
         _in_squares(
             may_round, 1, a, a_row, 0, groups, digits, block, 0, by_column, fresh, to, stride, 0, sums
@@ -236,7 +239,6 @@ def columns_times(
     out: Array,
 ) -> None:  # fmt: skip
     """out (K, N) = (X[rows, start : start + K] * scale + shift).T @ D (B, N), by pieces of D."""
-    rounds = may_round and squares is not None
     if squares is not None:
         take(squares.ctypes.data)
     (B, N), K = D.shape, len(out)
@@ -254,7 +256,7 @@ def columns_times(
         for n in range(0, N, wide):
             width = min(wide, N - n)
             _to_digits(
-                D[top : top + deep, n : n + width], step, rounds, scale[0], shift[0], digits, by_column
+                D[top : top + deep, n : n + width], step, may_round, scale[0], shift[0], digits, by_column
             )  # fmt: skip
             for strip in range(0, K, STRIP):
                 depth = _look_for(X, some, step, start + strip, K - strip, edge, where)

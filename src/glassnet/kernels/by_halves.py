@@ -1,4 +1,4 @@
-"""Products of floats rounded to 16 bits, in squares of registers (Intel AMX), for whoever allows it.
+"""Products of floats rounded to 16 bits, for whoever allows it: in squares (Intel AMX) or vectors (AVX-512).
 
 Each factor is rounded to 8 bits of precision, products and sums are float32 (Micikevicius et al. 2018, "Mixed
 precision training"; Kalamkar et al. 2019, "A study of bfloat16 for deep learning training").
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from glassnet.kernels import team
 from glassnet.kernels.amx import DEPTH, HALVES_TOO, SQUARES, TALL, hand_back, squares_of_halves, take
+from glassnet.kernels.digits import AVAILABLE as HAS_VECTORS
 from glassnet.kernels.halves import (
     ROWS,
     TERMS,
@@ -20,6 +21,7 @@ from glassnet.kernels.halves import (
     across_to_right,
     along_to_left,
     along_to_right,
+    vectors_of_halves,
 )
 from glassnet.kernels.instructions import FEATURES
 from glassnet.kernels.jit import jit
@@ -29,12 +31,15 @@ from glassnet.kernels.team import cut_product
 __all__ = ["AVAILABLE", "gains_by_halves", "product_by_halves", "rounding_pays"]
 
 Array = npt.NDArray[Any]
-#: whether this processor rounds by one instruction (AVX-512 BF16) what its squares then multiply
-AVAILABLE = HALVES_TOO and bool(FEATURES.get("avx512bf16"))
+#: whether this processor rounds by one instruction, and multiplies in vectors at least (AVX-512 BF16)
+AVAILABLE = HAS_VECTORS and bool(FEATURES.get("avx512bf16"))
+#: the setting of registers of squares, or None for vectors
+REGISTERS = SQUARES if HALVES_TOO else None
 _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of the factors fill all registers
 #: terms at a time, rows of A and columns of B whose halves are kept at a time, in the second cache: sums
 #: seldom leave the registers (6.6 ms in place of 8.3 with 256 terms, 704 x 3072 x 1024)
 _DEEP, _HIGH, _BROAD = 768, 768, 512
+_LESS_DEEP = 384  # in vectors, which read B's 32 columns again for every eight rows: from the first cache
 _SQUARE = TALL * DEPTH  # bytes
 _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, below which it takes as long
 
@@ -45,9 +50,13 @@ def rounding_pays(M: int, K: int, N: int) -> bool:
 
 
 def gains_by_halves(A: Array, B: Array, out: Array) -> bool:
-    """Whether squares can do this product, and are faster than products of floats."""
+    """Whether this product can be done so, and is faster than products of floats.
+
+    In vectors it takes half of their time: where nobody leads a team, all threads of the BLAS are faster.
+    """
     return (
         rounding_pays(len(A), len(B), B.shape[1])
+        and (REGISTERS is not None or team.current() is not None)
         and A.dtype == B.dtype == out.dtype == np.float32
         and 4 in A.strides
         and 4 in B.strides
@@ -58,14 +67,14 @@ def gains_by_halves(A: Array, B: Array, out: Array) -> bool:
 def product_by_halves(A: Array, B: Array, out: Array) -> None:
     """out (M, N) = A (M, K) @ B (K, N); each member of the team has its rows of A, or its columns of B.
 
-    Who leads no team does it alone, in the time in which the BLAS would need four to ten processors.
+    Who leads no team does it alone; in squares so fast that the BLAS would need four to ten processors.
     """
-    members = team.willing(A.size * B.shape[1] // 8)
+    members = team.willing(A.size * B.shape[1] // (2 if REGISTERS is None else 8))
     if members is None:
-        _alone(SQUARES, *_stored(A), *_stored(B), out)
+        _alone(REGISTERS, *_stored(A), *_stored(B), out)
     else:
         parts = cut_product(A, B, out, members.size)
-        members.do(_together, tuple((SQUARES, *_stored(a), *_stored(b), c) for a, b, c in parts))
+        members.do(_together, tuple((REGISTERS, *_stored(a), *_stored(b), c) for a, b, c in parts))
 
 
 def _stored(factor: Array) -> tuple[Array, bool]:
@@ -73,11 +82,13 @@ def _stored(factor: Array) -> tuple[Array, bool]:
     return (factor, False) if factor.strides[1] == 4 else (factor.T, True)
 
 
-def _product(setting: Array, A: Array, a_turned: bool, B: Array, b_turned: bool, out: Array) -> None:
+def _product(squares: Any, A: Array, a_turned: bool, B: Array, b_turned: bool, out: Array) -> None:
     """out (M, N) = A (M, K) @ B (K, N), each as it is or turned; rows have no gaps inside."""
-    take(setting.ctypes.data)
+    if squares is not None:
+        take(squares.ctypes.data)
     (M, N), K = out.shape, A.shape[0] if a_turned else A.shape[1]
-    pieces = (K + _DEEP - 1) // _DEEP
+    deepest = _LESS_DEEP if squares is None else _DEEP
+    pieces = (K + deepest - 1) // deepest
     deep = up_to((K + pieces - 1) // pieces, _WIDE)
     high, broad = min(_HIGH, up_to(M, _WIDE)), min(_BROAD, up_to(N, _WIDE))
     step = deep // _WIDE * _SQUARE  # bytes of 16 rows of A, or of 16 columns of B
@@ -99,13 +110,23 @@ def _product(setting: Array, A: Array, a_turned: bool, B: Array, b_turned: bool,
                         tall, wide = min(_WIDE, some - i), min(_WIDE, width - j)
                         if tall == _WIDE and wide == _WIDE:
                             to = out.ctypes.data + (top + i) * out.strides[0] + 4 * (n + j)
-                            squares_of_halves(a, b, step, n_squares, to, out.strides[0], k == 0)
+                            _block(squares, a, b, step, n_squares, to, out.strides[0], k == 0)
                         else:
-                            squares_of_halves(
-                                a, b, step, n_squares, corner.ctypes.data, corner.strides[0], True
+                            _block(
+                                squares, a, b, step, n_squares, corner.ctypes.data, corner.strides[0], True
                             )  # fmt: skip
                             _put(corner, out, top + i, n + j, tall, wide, k == 0)
-    hand_back()
+    if squares is not None:
+        hand_back()
+
+
+@jit
+def _block(squares: Any, a: int, b: int, step: int, n: int, to: int, row: int, fresh: bool) -> None:
+    """32 x 32 numbers of a result, in this processor's way."""
+    if squares is None:
+        vectors_of_halves(a, b, step, n, to, row, fresh)
+    else:
+        squares_of_halves(a, b, step, n, to, row, fresh)
 
 
 @jit

@@ -29,7 +29,7 @@ from glassnet.kernels.lanes import (
 
 __all__ = [
     "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits",
-    "to_digits", "turn", "turn_four", "value_of",
+    "tile_of_rounded", "to_digits", "turn", "turn_four", "value_of",
 ]  # fmt: skip
 
 _settings: Any = config  # Numba may be told to compile for less than this processor
@@ -49,38 +49,46 @@ def value_of(sums: list[Lanes], factor: Lanes, offset: Lanes) -> Lanes:
     return value.times_plus(factor, offset)
 
 
-@intrinsic
-def tile_of_digits(
-    _context: Any, a: Any, a_row: Any, a_group: Any, b: Any, n_groups: Any, factor: Any, offset: Any,
-    plus: Any, plus_row: Any, out: Any, out_row: Any,
-) -> Any:  # fmt: skip
-    """out (8, 16) = bytes @ digits * factor (16) + offset (16) + plus (8, 16), which may be out itself.
+def _make_tile_of_digits(lowest: int) -> Any:
+    """A Numba function for out (8, 16) = bytes @ digits * factor (16) + offset (16) + plus (8, 16).
 
-    Row r of the bytes has its groups of four at a + r a_row, one every `a_group` bytes; the digits have
-    3 x 16 x 4 bytes for each group.
+    Digits below the lowest are left out; plus may be out itself. Row r of the bytes has its groups of four at
+    a + r a_row, one every `a_group` bytes; the digits have 3 x 16 x 4 bytes for each group.
     """
+    orders = range(lowest, DIGITS)
 
-    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, a_row, a_group, b, n_groups, factor, offset, plus, plus_row, out, out_row = args
-        sums = [zeros(builder, WORDS, DIGITS) for _ in range(TALL)]
-        with cgutils.for_range(builder, n_groups) as loop:
-            digits_at = builder.add(b, builder.mul(loop.index, a.type(DIGITS * 64)))
-            digits = [load(builder, WORDS, builder.add(digits_at, a.type(64 * d))) for d in range(DIGITS)]
-            at = builder.add(a, builder.mul(loop.index, a_group))
+    @intrinsic
+    def tile_of_digits(
+        _context: Any, a: Any, a_row: Any, a_group: Any, b: Any, n_groups: Any, factor: Any, offset: Any,
+        plus: Any, plus_row: Any, out: Any, out_row: Any,
+    ) -> Any:  # fmt: skip
+
+        def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+            a, a_row, a_group, b, n_groups, factor, offset, plus, plus_row, out, out_row = args
+            sums = [zeros(builder, WORDS, len(orders)) for _ in range(TALL)]
+            with cgutils.for_range(builder, n_groups) as loop:
+                digits_at = builder.add(b, builder.mul(loop.index, a.type(DIGITS * 64)))
+                digits = [load(builder, WORDS, builder.add(digits_at, a.type(64 * d))) for d in orders]
+                at = builder.add(a, builder.mul(loop.index, a_group))
+                for r, row in enumerate(sums):
+                    four = load(builder, ir.IntType(32), builder.add(at, builder.mul(a_row, a.type(r)))).value
+                    bytes_of_row = Lanes(builder, digits[0].each(four))
+                    for digit, total in zip(digits, row, strict=True):
+                        so_far = Lanes(builder, builder.load(total))
+                        builder.store(plus_products(so_far, bytes_of_row, digit).value, total)
+            by, offset = (load(builder, FLOATS, address) for address in (factor, offset))
             for r, row in enumerate(sums):
-                four = load(builder, ir.IntType(32), builder.add(at, builder.mul(a_row, a.type(r)))).value
-                bytes_of_row = Lanes(builder, digits[0].each(four))
-                for digit, total in zip(digits, row, strict=True):
-                    so_far = Lanes(builder, builder.load(total))
-                    builder.store(plus_products(so_far, bytes_of_row, digit).value, total)
-        by, offset = (load(builder, FLOATS, address) for address in (factor, offset))
-        for r, row in enumerate(sums):
-            term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, a.type(r))))
-            value = value_of([Lanes(builder, builder.load(total)) for total in row], by, offset)
-            value.plus(term).store(builder.add(out, builder.mul(out_row, a.type(r))))
-        return context.get_dummy_value()
+                term = load(builder, FLOATS, builder.add(plus, builder.mul(plus_row, a.type(r))))
+                value = value_of([Lanes(builder, builder.load(total)) for total in row], by, offset)
+                value.plus(term).store(builder.add(out, builder.mul(out_row, a.type(r))))
+            return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 11), generate
+        return types.void(*[types.intp] * 11), generate
+
+    return tile_of_digits
+
+
+tile_of_digits, tile_of_rounded = _make_tile_of_digits(0), _make_tile_of_digits(1)
 
 
 @intrinsic

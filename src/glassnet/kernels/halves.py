@@ -2,7 +2,8 @@
 
 A square is 16 rows of 64 bytes. Of a left factor it holds 32 numbers of 16 rows; of a right one two rows of
 a column side by side in a word, for 16 columns: so 16 pairs of rows. Whichever way a factor lies in memory,
-one of the two comes by itself, and the other one by transposing 16 x 16 words in registers.
+one of the two comes by itself, and the other one by transposing 16 x 16 words in registers. AMX multiplies
+such squares (`amx.py`); where there is no AMX, vectors multiply a row of the one with rows of the other.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from glassnet.kernels.instructions import as_halves
+from glassnet.kernels.instructions import as_halves, plus_products_of_halves
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import FLOATS, LANES, Lanes, load, turned
+from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, load, turned, zeros
 
-__all__ = ["ROWS", "TERMS", "across_to_left", "across_to_right", "along_to_left", "along_to_right"]
+__all__ = [
+    "ROWS", "TERMS", "across_to_left", "across_to_right", "along_to_left", "along_to_right",
+    "vectors_of_halves",
+]  # fmt: skip
 
 ROWS, TERMS = LANES, 2 * LANES  # of a square
+_TALL, _WIDE = 8, 2  # rows and vectors of a tile, whose sums stay in the registers
 _AT_ONCE = 4  # pairs of rows read side by side: as many streams as a processor sees coming
 
 
@@ -66,3 +72,48 @@ def _make(along: bool, transposed: bool) -> Any:
 
 along_to_left, along_to_right = _make(True, False), _make(True, True)
 across_to_left, across_to_right = _make(False, True), _make(False, False)
+
+
+@intrinsic
+def vectors_of_halves(
+    _context: Any, a: Any, b: Any, step: Any, n: Any, out: Any, out_row: Any, fresh: Any
+) -> Any:  # fmt: skip
+    """out (32, 32) = or += A (32, 32 n) @ B (32 n, 32) of floats of 16 bits, as `amx.squares_of_halves`.
+
+    The squares of 16 rows of A, or of 16 columns of B, follow each other; the next ones' are `step` further.
+    """
+
+    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        a, b, step, n, out, out_row, fresh = args
+        kind = a.type
+
+        def further(start: Any, i: Any, distance: Any) -> Any:
+            return builder.add(start, builder.mul(i, distance))
+
+        begins = builder.icmp_signed("!=", fresh, fresh.type(0))
+        nothing = Lanes(builder, ir.Constant(FLOATS, None))
+        tiles = ROWS // _TALL  # of a square's rows
+        with cgutils.for_range(builder, kind(2 * tiles)) as loop:
+            square, part = builder.udiv(loop.index, kind(tiles)), builder.urem(loop.index, kind(tiles))
+            left = further(further(a, square, step), part, kind(_TALL * 4 * LANES))
+            sums = [zeros(builder, FLOATS, _WIDE) for _ in range(_TALL)]
+            with cgutils.for_range(builder, n) as squares, cgutils.for_range(builder, kind(LANES)) as pairs:
+                here = builder.mul(squares.index, kind(ROWS * 4 * LANES))
+                row_of_b = further(builder.add(b, here), pairs.index, kind(4 * LANES))
+                right = [load(builder, WORDS, further(row_of_b, kind(j), step)) for j in range(_WIDE)]
+                column = further(builder.add(left, here), pairs.index, kind(4))
+                for r, row in enumerate(sums):
+                    pair = load(builder, ir.IntType(32), further(column, kind(r), kind(4 * LANES))).value
+                    everywhere = Lanes(builder, right[0].each(pair))
+                    for words, total in zip(right, row, strict=True):
+                        so_far = Lanes(builder, builder.load(total))
+                        builder.store(plus_products_of_halves(so_far, everywhere, words).value, total)
+            top = further(out, loop.index, builder.mul(out_row, kind(_TALL)))
+            for r, row in enumerate(sums):
+                for j, total in enumerate(row):
+                    place = builder.add(further(top, kind(r), out_row), kind(4 * LANES * j))
+                    before = builder.select(begins, nothing.value, load(builder, FLOATS, place).value)
+                    Lanes(builder, builder.load(total)).plus(Lanes(builder, before)).store(place)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 6, types.boolean), generate

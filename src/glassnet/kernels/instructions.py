@@ -18,7 +18,8 @@ from glassnet.kernels.lanes import FLOATS, HALVES, LANES, WORDS, Lanes, called, 
 
 __all__ = [
     "FEATURES", "IMITATED", "ImitatedSquares", "Squares", "as_halves", "eight_imitated", "eight_squares",
-    "hand_back", "imitated_halves", "imitated_products", "plus_products", "take",
+    "hand_back", "imitated_halves", "imitated_products", "imitated_products_of_halves", "plus_products",
+    "plus_products_of_halves", "take",
 ]  # fmt: skip
 
 _form = os.environ.get("GLASSNET_INSTRUCTIONS", "native")
@@ -92,6 +93,23 @@ def imitated_halves(first: Lanes, second: Lanes) -> Lanes:
         return Lanes(builder, builder.select(is_nan, (bits | 0x400000).value, found))
 
     return rounded(first).upper_halves(rounded(second)).seen_as(WORDS)
+
+
+def plus_products_of_halves(total: Lanes, left: Lanes, right: Lanes) -> Lanes:
+    """total + the products of the upper halves, and of the lower ones, of each word (AVX-512 BF16)."""
+    if IMITATED:
+        return imitated_products_of_halves(total, left, right)
+    builder = total.builder
+    multiply = called(builder, "llvm.x86.avx512bf16.dpbf16ps.512", FLOATS, FLOATS, _ROUNDED, _ROUNDED)
+    factors = [words.seen_as(_ROUNDED).value for words in (left, right)]
+    return Lanes(builder, builder.call(multiply, [total.value, *factors]))
+
+
+def imitated_products_of_halves(total: Lanes, left: Lanes, right: Lanes) -> Lanes:
+    """The same in floats, which hold these products exactly; but numbers below the normal ones stay."""
+    for a, b in reversed([*zip(_two_floats(left), _two_floats(right), strict=True)]):
+        total = a.times_plus(b, total)
+    return total
 
 
 def take(builder: Any, setting: Any) -> None:

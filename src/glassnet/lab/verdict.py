@@ -165,8 +165,8 @@ def limits(experiment: Experiment, data: str, n_parameters: int) -> tuple[str, .
     varied = {path for _, values in experiment.arms() for path in values}
     if "training.matmul_precision" in varied and not kernels.ROUNDS:
         said.append(
-            "Nothing is rounded on this machine (that takes a processor with AMX and the compiled kernels): "
-            "arms that differ in training.matmul_precision alone are the same network here."
+            "Nothing is rounded on this machine (that takes AVX-512 VNNI and the compiled kernels): arms "
+            "that differ in training.matmul_precision alone are the same network here."
         )
     if experiment.tune is None and "training.lr" not in varied:
         said.append(
