@@ -46,6 +46,8 @@ def test_numbers_categories_booleans_and_missing_cells(file: Path) -> None:
     file.write_text(TEXT.replace("kind", "target"))
     same_as_text(read(file))
     assert read(file).name == "people"
+    assert read(file).notes == ("column 'target' is taken as the target",)
+    assert read(file, target="target").notes == ()
 
 
 @pytest.mark.parametrize("missing", ["NA", "nan", "?", "null", '""'])

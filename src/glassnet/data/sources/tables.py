@@ -69,6 +69,9 @@ def from_frame(frame: pl.DataFrame, request: Request, where: str, part: Any = No
     columns = [frame[name] for name in frame.columns if name != target]
     if not columns:
         raise InputError(f"{where} has no column besides the target {target!r}")
+    notes = meaning.notes
+    if request.target is None:
+        notes = (*notes, f"column {target!r} is taken as the target")
     small = all(c.dtype in (pl.Float32, pl.Int8, pl.Int16, pl.UInt8, pl.UInt16, pl.Boolean) for c in columns)
     X = np.empty((frame.height, len(columns)), np.float32 if small else np.float64)
     categories: dict[int, tuple[str, ...]] = {}
@@ -78,7 +81,7 @@ def from_frame(frame: pl.DataFrame, request: Request, where: str, part: Any = No
             categories[k] = names
     return Dataset(
         X, meaning.y, class_names=meaning.class_names, part=part, categories=categories,
-        feature_names=tuple(c.name for c in columns), name="table", source=where, notes=meaning.notes,
+        feature_names=tuple(c.name for c in columns), name="table", source=where, notes=notes,
     )  # fmt: skip
 
 
