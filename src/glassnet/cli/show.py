@@ -97,10 +97,12 @@ def print_findings(console: Console, found: Iterable[Finding]) -> None:
     from rich.padding import Padding
 
     for f in ordered:
+        if not f.advice:
+            console.print(f"{f.severity.label}: {f.check}: {f.summary}")
+            continue
         console.print(f"{f.severity.label}: {f.check}", style=STYLES.get(f.severity.label, "bold"))
         console.print(Padding(f.summary, (0, 0, 0, 4)))
-        if f.advice:
-            console.print(Padding(f"To do: {f.advice}", (0, 0, 0, 4)))
+        console.print(Padding(f"To do: {f.advice}", (0, 0, 0, 4)))
 
 
 def last_values(history: dict[str, list[float]]) -> list[str]:

@@ -52,7 +52,7 @@ def rounding_pays(M: int, K: int, N: int) -> bool:
 def gains_by_halves(A: Array, B: Array, out: Array) -> bool:
     """Whether this product can be done so, and is faster than products of floats.
 
-    In vectors it takes half of their time at best, less than the BLAS with all threads where nobody leads a team.
+    In vectors it takes half of their time at best: less than the BLAS only where all threads are in a team.
     """
     return (
         rounding_pays(len(A), len(B), B.shape[1])
