@@ -8,10 +8,13 @@ import warnings
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import glassnet
 from glassnet.cli import main
+from glassnet.cli.show import print_findings
 from glassnet.errors import InputError
+from glassnet.findings import Finding, Severity
 
 
 def one_line(captured: pytest.CaptureFixture[str]) -> str:
@@ -216,3 +219,20 @@ def test_the_page_shows_pictures_of_classes_and_of_examples(tmp_path, capsys) ->
     named = re.search(r"suspected-label-errors.*?<dt>Examples</dt><dd>(\d+)", html, re.DOTALL)
     assert named
     assert re.search(f'<img src="data:image/png;base64,[^"]+" alt="row {named[1]}">{named[1]}: \\d', html)
+
+
+@pytest.mark.parametrize("width", [80, 119, 120])
+def test_findings_stand_side_by_side_only_where_there_is_room(width, capsys) -> None:
+    found = [
+        Finding("table-size", Severity.OK, "60 rows of 3 columns"),
+        Finding("constant-columns", Severity.WARNING, "1 of 3 columns is constant", advice="drop it " * 12),
+    ]
+    print_findings(Console(width=width, markup=False, highlight=False, emoji=False), found)
+    out = capsys.readouterr().out
+    lines = [line.strip() for line in out.splitlines()]
+    assert all(len(line) <= width for line in lines)
+    assert ("what to do" in out) == (width >= 120)
+    if width < 120:
+        assert lines[:2] == ["warning: constant-columns", "1 of 3 columns is constant"]
+        assert lines[2].startswith("To do: drop it")
+        assert lines[-1] == "ok: table-size: 60 rows of 3 columns"

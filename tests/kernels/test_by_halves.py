@@ -15,10 +15,10 @@ from sklearn.base import clone
 import glassnet
 from glassnet import MLPClassifier, MLPRegressor, kernels
 from glassnet.errors import InputError
-from glassnet.kernels import by_halves, stored, team
+from glassnet.kernels import by_halves, team
 from glassnet.lab import RunSpec
 from glassnet.lab.train_one import set_up
-from glassnet.nn import Adam, Dense, Dropout, Network, Residual, load_network, save_network
+from glassnet.nn import Adam, Dense, Dropout, Network, Residual, crew, load_network, save_network
 from glassnet.nn.crew import twin
 from glassnet.train import Feed, History, Run, fit, fit_lbfgs, load_checkpoint
 from glassnet.train.checkpoint import save_checkpoint
@@ -29,18 +29,9 @@ halves = pytest.mark.skipif(
     not ROUNDING, reason="needs a processor that multiplies bfloat16 (AVX-512 BF16), and compiled kernels"
 )
 digital = pytest.mark.skipif(
-    not kernels.ROUNDS, reason="this processor cannot multiply bytes with digits (AVX-512 VNNI)"
+    kernels.ROUNDED == "no products",
+    reason="needs a processor that multiplies bytes with digits (AVX-512 VNNI), and compiled kernels",
 )
-
-
-@pytest.fixture(params=["vectors", "squares"])
-def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sums in vectors (AVX-512 BF16) and in squares (AMX): each wherever the processor has it."""
-    if request.param == "squares" and stored.SQUARES is None:
-        pytest.skip("no registers of 16 x 64 bytes here, or the system does not lend them (AMX)")
-    if request.param == "vectors":
-        monkeypatch.setattr(by_halves, "REGISTERS", None)
-        monkeypatch.setattr(stored, "SQUARES", None)
 
 
 @pytest.fixture(params=["nobody", "alone", "two"])
@@ -161,8 +152,7 @@ def test_what_is_not_finite_stays_in_its_row_or_column(
 
 @halves
 @pytest.mark.parametrize("change", ["float64", "few rows", "few terms", "few columns", "small", "gaps"])
-def test_other_products_are_of_floats(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team._local, "team", team.Team(1), raising=False)
+def test_other_products_are_of_floats(change: str) -> None:
     A, B = _numbers(128, 256), _numbers(256, 128, seed=1)
     out = np.zeros((128, 128), np.float32)
     assert by_halves.gains_by_halves(A, B, out)
@@ -184,13 +174,13 @@ def test_other_products_are_of_floats(change: str, monkeypatch: pytest.MonkeyPat
 
 
 @halves
-def test_vectors_are_for_threads_of_a_team(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half the time of one thread is less than that of all only where each has its own part."""
-    monkeypatch.setattr(by_halves, "REGISTERS", None)
-    A, B, out = _numbers(256, 256), _numbers(256, 256, seed=1), np.zeros((256, 256), np.float32)
-    assert not by_halves.gains_by_halves(A, B, out)
-    with team.alone():
-        assert by_halves.gains_by_halves(A, B, out)
+def test_rounding_depends_on_nobody_else() -> None:
+    """A thread that finds no helpers, as others have them, predicts the same bits."""
+    X = _numbers(6000, 300)
+    net = Network([Dense(600, "relu"), Dense(10)], 300, seed=0, matmul_precision="bfloat16")
+    expected = net.predict(X)
+    with crew._hiring:
+        np.testing.assert_array_equal(net.predict(X), expected)
 
 
 @halves
@@ -209,8 +199,7 @@ def test_only_who_may_round_does(monkeypatch: pytest.MonkeyPatch) -> None:
     for precision, in_prediction, in_batch in (("full", 0, 0), ("bfloat16", 3, 8)):  # no dX of the first
         seen.clear()
         net = Network(layers, 300, seed=0, matmul_precision=precision)
-        with team.alone():
-            net.predict(X)
+        net.predict(X)
         assert len(seen) == in_prediction
         assert precision == twin(net).matmul_precision
         seen.clear()

@@ -18,19 +18,8 @@ from glassnet.kernels.stored import StoredRows, may_stay_bytes
 digital = pytest.mark.skipif(
     not stored.AVAILABLE, reason="this processor cannot multiply bytes with digits (AVX-512 VNNI)"
 )
+pytestmark = pytest.mark.usefixtures("registers")
 ONE, NONE = np.ones(1, np.float32), np.zeros(1, np.float32)
-
-
-@pytest.fixture(autouse=True, params=["vectors", "squares"])
-def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Sums in vectors (AVX-512 VNNI) and in squares (AMX): each wherever the processor has it."""
-    if request.param == "squares" and stored.SQUARES is None:
-        pytest.skip("no registers of 16 x 64 bytes here, or the system does not lend them (AMX)")
-    if request.param == "squares":
-        monkeypatch.setattr(stored, "_MANY", 0)
-    else:
-        monkeypatch.setattr(stored, "SQUARES", None)
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)

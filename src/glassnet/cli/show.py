@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["deliver", "findings", "runs"]
 
 STYLES = {"error": "bold red", "warning": "yellow"}
-WIDE = 120  # columns of a terminal from which on the words of four columns can be read side by side
+_WIDE = 120  # columns of a terminal from which on the words of four columns can be read side by side
 
 
 def deliver(study: Study, report: Path | None, *, show: Callable[[Study], None], as_json: bool) -> None:
@@ -90,17 +90,18 @@ def findings(study: Study) -> None:
 def print_findings(console: Console, found: Iterable[Finding]) -> None:
     """The worst first: a table where there is room for its four columns, else one below the other."""
     ordered = sorted(found, key=lambda f: -f.severity)
-    if console.width >= WIDE:
+    if console.width >= _WIDE:
         rows = [[f.severity.label, f.check, f.summary, f.advice] for f in ordered]
         print_table(console, ["", "check", "what was found", "what to do"], rows, texts=4)
         return
     from rich.padding import Padding
 
     for f in ordered:
+        style = STYLES.get(f.severity.label)
         if not f.advice:
-            console.print(f"{f.severity.label}: {f.check}: {f.summary}")
+            console.print(f"{f.severity.label}: {f.check}: {f.summary}", style=style)
             continue
-        console.print(f"{f.severity.label}: {f.check}", style=STYLES.get(f.severity.label, "bold"))
+        console.print(f"{f.severity.label}: {f.check}", style=style or "bold")
         console.print(Padding(f.summary, (0, 0, 0, 4)))
         console.print(Padding(f"To do: {f.advice}", (0, 0, 0, 4)))
 

@@ -34,7 +34,7 @@ if _form == "reference":
         return time.perf_counter()
 
     FORM = "as floats"
-    ROUNDS = False
+    ROUNDED = "no products"
     STEPS: dict[str, Any] = {}  # none in one call
     TAKEN: dict[str, tuple[int, int]] = {}
 
@@ -50,6 +50,7 @@ if _form == "reference":
         """None: the definition goes layer by layer."""
         return range(0)
 else:
+    from glassnet.kernels.by_halves import ROUNDED as ROUNDED
     from glassnet.kernels.by_halves import rounding_pays as rounding_pays
     from glassnet.kernels.chain import backward_through as backward_through
     from glassnet.kernels.chain import forward_through as forward_through
@@ -60,7 +61,6 @@ else:
     from glassnet.kernels.jit import working_time as working_time
     from glassnet.kernels.steps import STEPS as STEPS
     from glassnet.kernels.steps import TAKEN as TAKEN
-    from glassnet.kernels.stored import AVAILABLE as ROUNDS  # noqa: F401
     from glassnet.kernels.stored import FORM as FORM
     from glassnet.kernels.stored import StoredRows as StoredRows
     from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes

@@ -22,7 +22,7 @@ from glassnet.kernels import instructions
 from glassnet.kernels.digits import AVAILABLE, DIGITS, value_of
 from glassnet.kernels.instructions import FEATURES, IMITATED, Squares, eight_squares
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, load
+from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, further, load
 from glassnet.kernels.parts import PARTS
 
 __all__ = [
@@ -110,22 +110,22 @@ def _make_squares_of_bytes(lowest: int) -> Any:
             stored, digit = DIGITS, (DIGITS + 1, DIGITS + 2)
 
             def products(tile: Any, i: Any) -> None:
-                at = _further(builder, builder.add(a, builder.mul(i, kind(DEPTH))), tile, a_step)
+                at = further(builder, builder.add(a, builder.mul(i, kind(DEPTH))), tile, a_step)
                 registers.load(stored, at, a_row)
-                digits = _further(builder, builder.add(b, builder.mul(i, kind(16 * _GROUP))), tile, b_step)
+                digits = further(builder, builder.add(b, builder.mul(i, kind(16 * _GROUP))), tile, b_step)
                 for d in range(lowest, DIGITS):
                     registers.load(digit[d % 2], builder.add(digits, kind(64 * d)), kind(_GROUP))
                     registers.add_products_of_bytes(d, stored, digit[d % 2])
 
             def finish(tile: Any, r: Any, words: list[Lanes]) -> None:
                 by, more = (
-                    load(builder, FLOATS, _further(builder, start, tile, column_step))
+                    load(builder, FLOATS, further(builder, start, tile, column_step))
                     for start in (factor, offset)
                 )
                 term = load(
-                    builder, FLOATS, _further(builder, _further(builder, plus, tile, plus_step), r, plus_row)
+                    builder, FLOATS, further(builder, further(builder, plus, tile, plus_step), r, plus_row)
                 )
-                to = _further(builder, _further(builder, out, tile, out_step), r, out_row)
+                to = further(builder, further(builder, out, tile, out_step), r, out_row)
                 value_of(words, by, more).plus(term).store(to)
 
             _tile_after_tile(registers, n_tiles, n, sums, range(lowest, DIGITS), products, finish)
@@ -157,7 +157,7 @@ def squares_of_parts(
 
         def products(tile: Any, i: Any) -> None:
             first = builder.mul(i, kind(PARTS * 16 * DEPTH))
-            left_at, right_at = builder.add(a, first), _further(builder, builder.add(b, first), tile, b_step)
+            left_at, right_at = builder.add(a, first), further(builder, builder.add(b, first), tile, b_step)
             for e in range(PARTS):  # a part of the right with some of the left, the largest first
                 right = rights[e % 2]
                 registers.load(right, builder.add(right_at, kind(64 * e)), kind(_GROUP))
@@ -169,7 +169,7 @@ def squares_of_parts(
 
         def finish(tile: Any, r: Any, words: list[Lanes]) -> None:
             large, small, smallest = (word.seen_as(FLOATS) for word in words)
-            to = _further(builder, builder.add(out, builder.mul(tile, kind(4 * LANES))), r, out_row)
+            to = further(builder, builder.add(out, builder.mul(tile, kind(4 * LANES))), r, out_row)
             smallest.plus(small).plus(large).plus(load(builder, FLOATS, to)).store(to)
 
         _tile_after_tile(registers, n_tiles, n, sums, range(PARTS), products, finish)
@@ -194,7 +194,7 @@ def squares_of_halves(
         lefts, rights = (4, 5), (6, 7)
         corners = [(i, j) for i in range(2) for j in range(2)]
         places = [
-            builder.add(_further(builder, out, kind(TALL * i), out_row), kind(4 * LANES * j))
+            builder.add(further(builder, out, kind(TALL * i), out_row), kind(4 * LANES * j))
             for i, j in corners
         ]
         with builder.if_else(builder.icmp_signed("!=", fresh, fresh.type(0))) as (begins, goes_on):
@@ -208,7 +208,7 @@ def squares_of_halves(
             at = builder.mul(loop.index, kind(TALL * DEPTH))
             for start, squares in ((a, lefts), (b, rights)):
                 for i, square in enumerate(squares):
-                    first = builder.add(_further(builder, start, kind(i), step), at)
+                    first = builder.add(further(builder, start, kind(i), step), at)
                     registers.load(square, first, kind(DEPTH))
             for total, (i, j) in enumerate(corners):
                 registers.add_products_of_halves(total, lefts[i], rights[j])
@@ -254,8 +254,3 @@ def _tile_after_tile(
         for d in orders:
             registers.store(d, builder.add(sums, kind(1024 * d)), kind(64))
     finish_rows(builder.sub(n_tiles, kind(1)), kind(0))
-
-
-def _further(builder: Any, start: Any, n: Any, step: Any) -> Any:
-    """An address n steps further on."""
-    return builder.add(start, builder.mul(n, step))

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from glassnet.kernels import team
 from glassnet.kernels.amx import DEPTH, HALVES_TOO, SQUARES, TALL, hand_back, squares_of_halves, take
-from glassnet.kernels.digits import AVAILABLE as HAS_VECTORS
+from glassnet.kernels.digits import AVAILABLE as HAS_DIGITS
+from glassnet.kernels.digits import THIS_PROCESSOR
 from glassnet.kernels.halves import (
     ROWS,
     TERMS,
@@ -28,13 +29,15 @@ from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import new_lines, up_to
 from glassnet.kernels.team import cut_product
 
-__all__ = ["AVAILABLE", "gains_by_halves", "product_by_halves", "rounding_pays"]
+__all__ = ["REGISTERS", "ROUNDED", "gains_by_halves", "product_by_halves", "rounding_pays"]
 
 Array = npt.NDArray[Any]
 #: whether this processor rounds by one instruction, and multiplies in vectors at least (AVX-512 BF16)
-AVAILABLE = HAS_VECTORS and bool(FEATURES.get("avx512bf16"))
-#: the setting of registers of squares, or None for vectors
+_AVAILABLE = THIS_PROCESSOR and bool(FEATURES.get("avx512bf16"))
+#: the setting of registers of squares, or None for vectors (not timed yet, only tested, with imitations)
 REGISTERS = SQUARES if HALVES_TOO else None
+#: whose factors are rounded here for a network that allows it
+ROUNDED = "all large products" if _AVAILABLE else "products of stored bytes" if HAS_DIGITS else "no products"
 _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of the factors fill all registers
 #: terms at a time, rows of A and columns of B whose halves are kept at a time, in the second cache: sums
 #: seldom leave the registers (6.6 ms in place of 8.3 with 256 terms, 704 x 3072 x 1024)
@@ -46,17 +49,13 @@ _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, belo
 
 def rounding_pays(M: int, K: int, N: int) -> bool:
     """Whether products (M, K) @ (K, N) of rounded factors take less time here."""
-    return AVAILABLE and min(M, K, N) >= _LEAST and M * K * N >= _WORTH
+    return _AVAILABLE and min(M, K, N) >= _LEAST and M * K * N >= _WORTH
 
 
 def gains_by_halves(A: Array, B: Array, out: Array) -> bool:
-    """Whether this product can be done so, and is faster than products of floats.
-
-    In vectors it takes half of their time at best: less than the BLAS only where all threads are in a team.
-    """
+    """Whether this product is done so, whoever is at work: numbers must not depend on that."""
     return (
         rounding_pays(len(A), len(B), B.shape[1])
-        and (REGISTERS is not None or team.current() is not None)
         and A.dtype == B.dtype == out.dtype == np.float32
         and 4 in A.strides
         and 4 in B.strides
@@ -69,7 +68,7 @@ def product_by_halves(A: Array, B: Array, out: Array) -> None:
 
     Who leads no team does it alone; in squares so fast that the BLAS would need four to ten processors.
     """
-    members = team.willing(A.size * B.shape[1] // (2 if REGISTERS is None else 8))
+    members = team.willing(A.size * B.shape[1] // 8)
     if members is None:
         _alone(REGISTERS, *_stored(A), *_stored(B), out)
     else:

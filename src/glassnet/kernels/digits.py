@@ -28,13 +28,14 @@ from glassnet.kernels.lanes import (
 )
 
 __all__ = [
-    "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes", "tile_of_digits",
-    "tile_of_rounded", "to_digits", "turn", "turn_four", "value_of",
+    "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "THIS_PROCESSOR", "larger_magnitudes",
+    "tile_of_digits", "tile_of_rounded", "to_digits", "turn", "turn_four", "value_of",
 ]  # fmt: skip
 
 _settings: Any = config  # Numba may be told to compile for less than this processor
 _OTHER_TARGET = _settings.CPU_NAME or _settings.CPU_FEATURES is not None or not _settings.ENABLE_AVX
-AVAILABLE = bool(FEATURES.get("avx512vnni")) and not _OTHER_TARGET
+THIS_PROCESSOR = not _OTHER_TARGET
+AVAILABLE = THIS_PROCESSOR and bool(FEATURES.get("avx512vnni"))
 DIGITS, GROUP = 3, 4
 ADDED = 256  # rows of whole numbers of 24 bits whose sums stay below 2^31
 TALL = 8  # rows of a tile: 8 x 3 digits of 16 columns, 24 sums that stay in the registers

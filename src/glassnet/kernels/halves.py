@@ -17,7 +17,7 @@ from numba.core import cgutils
 
 from glassnet.kernels.instructions import as_halves, plus_products_of_halves
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, load, turned, zeros
+from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, further, load, turned, zeros
 
 __all__ = [
     "ROWS", "TERMS", "across_to_left", "across_to_right", "along_to_left", "along_to_right",
@@ -25,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 ROWS, TERMS = LANES, 2 * LANES  # of a square
-_TALL, _WIDE = 8, 2  # rows and vectors of a tile, whose sums stay in the registers
+_TALL, _VECTORS = 8, 2  # rows of a tile, and vectors side by side, whose sums stay in the registers
 _AT_ONCE = 4  # pairs of rows read side by side: as many streams as a processor sees coming
 
 
@@ -87,31 +87,30 @@ def vectors_of_halves(
         a, b, step, n, out, out_row, fresh = args
         kind = a.type
 
-        def further(start: Any, i: Any, distance: Any) -> Any:
-            return builder.add(start, builder.mul(i, distance))
-
         begins = builder.icmp_signed("!=", fresh, fresh.type(0))
         nothing = Lanes(builder, ir.Constant(FLOATS, None))
         tiles = ROWS // _TALL  # of a square's rows
         with cgutils.for_range(builder, kind(2 * tiles)) as loop:
             square, part = builder.udiv(loop.index, kind(tiles)), builder.urem(loop.index, kind(tiles))
-            left = further(further(a, square, step), part, kind(_TALL * 4 * LANES))
-            sums = [zeros(builder, FLOATS, _WIDE) for _ in range(_TALL)]
+            left = further(builder, further(builder, a, square, step), part, kind(_TALL * 4 * LANES))
+            sums = [zeros(builder, FLOATS, _VECTORS) for _ in range(_TALL)]
             with cgutils.for_range(builder, n) as squares, cgutils.for_range(builder, kind(LANES)) as pairs:
                 here = builder.mul(squares.index, kind(ROWS * 4 * LANES))
-                row_of_b = further(builder.add(b, here), pairs.index, kind(4 * LANES))
-                right = [load(builder, WORDS, further(row_of_b, kind(j), step)) for j in range(_WIDE)]
-                column = further(builder.add(left, here), pairs.index, kind(4))
+                row_of_b = further(builder, builder.add(b, here), pairs.index, kind(4 * LANES))
+                right = [
+                    load(builder, WORDS, further(builder, row_of_b, kind(j), step)) for j in range(_VECTORS)
+                ]
+                column = further(builder, builder.add(left, here), pairs.index, kind(4))
                 for r, row in enumerate(sums):
-                    pair = load(builder, ir.IntType(32), further(column, kind(r), kind(4 * LANES))).value
-                    everywhere = Lanes(builder, right[0].each(pair))
+                    at = further(builder, column, kind(r), kind(4 * LANES))
+                    everywhere = Lanes(builder, right[0].each(load(builder, ir.IntType(32), at).value))
                     for words, total in zip(right, row, strict=True):
                         so_far = Lanes(builder, builder.load(total))
                         builder.store(plus_products_of_halves(so_far, everywhere, words).value, total)
-            top = further(out, loop.index, builder.mul(out_row, kind(_TALL)))
+            top = further(builder, out, loop.index, builder.mul(out_row, kind(_TALL)))
             for r, row in enumerate(sums):
                 for j, total in enumerate(row):
-                    place = builder.add(further(top, kind(r), out_row), kind(4 * LANES * j))
+                    place = builder.add(further(builder, top, kind(r), out_row), kind(4 * LANES * j))
                     before = builder.select(begins, nothing.value, load(builder, FLOATS, place).value)
                     Lanes(builder, builder.load(total)).plus(Lanes(builder, before)).store(place)
         return context.get_dummy_value()

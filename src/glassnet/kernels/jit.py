@@ -32,7 +32,9 @@ def compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         try:
             compiled._cache = KeptCode(function)  # what njit(cache=True) does with Numba's own class
         except RuntimeError:  # "cannot cache function ...: no locator available"
-            _tell_once()
+            _tell_once("neither glassnet's folder nor the user's cache can be written")
+        except AttributeError as error:
+            _tell_once(f"this version of Numba keeps it in another way ({error})")
         return compiled
 
     return compile_cached
@@ -101,8 +103,9 @@ jit = compiler(error_model="numpy", fastmath={"contract"}, nogil=True)
 
 
 @cache
-def _tell_once() -> None:
+def _tell_once(why: str) -> None:
     log.warning(
-        "compiled code cannot be kept: neither glassnet's folder nor the user's cache can be written: every "
-        "start compiles for some seconds; set NUMBA_CACHE_DIR to a folder that can be written"
+        "compiled code cannot be kept: %s: every start compiles for some seconds; set NUMBA_CACHE_DIR to a "
+        "folder that can be written, or install another version of Numba",
+        why,
     )

@@ -1,9 +1,11 @@
 """Compiled code kept on disk: when it is stale, and how it gets into a process without a compiler.
 
 Numba is made ready to compile before it even looks for code on the disk: it imports all that it can translate
-(a third of a second, 25 MiB, SciPy's linear algebra among it) and compiles its own counting of references
-(30 MiB of LLVM). Code that is already compiled needs nothing of it but the addresses of a few functions in C.
-So the code is fetched first, and Numba does the rest when there is none.
+(25 MiB, SciPy's linear algebra among it) and compiles its own counting of references (20 MiB, most of it
+pages of LLVM), together a third of a second. Code that is already compiled needs nothing of it but the
+addresses of a few functions in C. So the code is fetched first, and Numba does the rest when there is none.
+
+Numba has no public place for any of this. What its versions may change is kept to this module, and tested.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from glassnet.kernels.instructions import IMITATED
 __all__ = ["AT_ONCE", "KeptCode"]
 
 #: Whether kept code is fetched without making Numba ready: with versions that are known to need nothing more.
-#: With a newer one it takes the way that Numba itself goes, until the tests of this module have run with it.
-AT_ONCE = tuple(int(part) for part in numba.__version__.split(".")[:2]) <= (0, 68)
+#: With another one it takes the way that Numba itself goes, until the tests of this module have run with it.
+AT_ONCE = (0, 62) <= tuple(part or 0 for part in numba.version_info.short) <= (0, 68)
 
 
 class KeptCode(FunctionCache):  # type: ignore[misc, unused-ignore]
@@ -38,6 +40,7 @@ class KeptCode(FunctionCache):  # type: ignore[misc, unused-ignore]
     Raises
     ------
     RuntimeError : nowhere can a file be written
+    AttributeError : this version of Numba keeps code in another way
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -57,7 +60,7 @@ class KeptCode(FunctionCache):  # type: ignore[misc, unused-ignore]
 
 @cache
 def _name_functions_in_c() -> None:
-    """Tell LLVM where the functions are that count references; all others it knows from Numba's import."""
+    """Tell LLVM where the functions are that count references; all others it knows since the first `njit`."""
     for name, address in _nrt_python.c_helpers.items():
         llvm.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 

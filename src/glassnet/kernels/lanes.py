@@ -21,6 +21,7 @@ __all__ = [
     "WORDS",
     "Lanes",
     "called",
+    "further",
     "load",
     "load_bytes",
     "number",
@@ -40,6 +41,11 @@ def called(builder: Any, name: str, result: Any, *kinds: Any) -> Any:
     """One of LLVM's own functions."""
     declare: Any = cgutils.get_or_insert_function
     return declare(builder.module, ir.FunctionType(result, kinds), name)
+
+
+def further(builder: Any, start: Any, n: Any, step: Any) -> Any:
+    """An address n steps further on."""
+    return builder.add(start, builder.mul(n, step))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def environment(*, seed: int | None = None, command: str = "") -> dict[str, str]
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "BLAS": "; ".join(sorted(set(blas))),
         "kernels": f"{os.environ.get('GLASSNET_KERNELS', 'compiled')}, stored bytes {kernels.FORM}, "
-        f"{'rounding where allowed' if kernels.ROUNDS else 'never rounding'}",
+        f"factors of {kernels.ROUNDED} rounded where allowed",
     }
     if seed is not None:
         told["seed"] = str(seed)

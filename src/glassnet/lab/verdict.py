@@ -163,10 +163,11 @@ def limits(experiment: Experiment, data: str, n_parameters: int) -> tuple[str, .
     else:
         said.append("All seeds share one set of test rows; training rows, first weights and order change.")
     varied = {path for _, values in experiment.arms() for path in values}
-    if "training.matmul_precision" in varied and not kernels.ROUNDS:
+    if "training.matmul_precision" in varied and kernels.ROUNDED != "all large products":
         said.append(
-            "Nothing is rounded on this machine (that takes AVX-512 VNNI and the compiled kernels): arms "
-            "that differ in training.matmul_precision alone are the same network here."
+            f"Where rounding is allowed, factors of {kernels.ROUNDED} are rounded on this machine (others "
+            "would take AVX-512 BF16 or AMX, and the compiled kernels): arms that differ in "
+            "training.matmul_precision alone are the same network but for these."
         )
     if experiment.tune is None and "training.lr" not in varied:
         said.append(

@@ -34,7 +34,7 @@ class Network:
     dtype : "float32" or "float64"
     seed : of the first weights and of dropout
     matmul_precision : "full", or "bfloat16": factors of products from two million multiplications on are
-        rounded to 8 bits of precision where the processor multiplies these faster (AVX-512 BF16, AMX),
+        rounded to 8 bits of precision where the processor has instructions for it (AVX-512 BF16, AMX),
         beside stored bytes to 16 bits of their column's largest number (AVX-512 VNNI, AMX), so that the
         number of rows at a time matters; elsewhere no change
 

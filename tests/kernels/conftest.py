@@ -1,0 +1,20 @@
+"""Products in each form that this processor has."""
+
+from __future__ import annotations
+
+import pytest
+
+from glassnet.kernels import by_halves, stored
+
+
+@pytest.fixture(params=["vectors", "squares"])
+def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Sums in vectors (AVX-512) and in squares (AMX): each wherever the processor has it."""
+    if request.param == "squares" and stored.SQUARES is None:
+        pytest.skip("no registers of 16 x 64 bytes here, or the system does not lend them (AMX)")
+    if request.param == "squares":
+        monkeypatch.setattr(stored, "_MANY", 0)
+    else:
+        monkeypatch.setattr(stored, "SQUARES", None)
+        monkeypatch.setattr(by_halves, "REGISTERS", None)
+    return str(request.param)
