@@ -175,7 +175,7 @@ def test_other_products_are_of_floats(change: str) -> None:
 
 @halves
 def test_rounding_depends_on_nobody_else() -> None:
-    """A thread that finds no helpers, as others have them, rounds as much: that is a thousand times larger."""
+    """A thread that finds no helpers, as others have them, rounds as much, which is what shows most."""
     X = _numbers(6000, 300)
     net = Network([Dense(600, "relu"), Dense(10)], 300, seed=0, matmul_precision="bfloat16")
     expected = net.predict(X)
