@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -123,3 +124,24 @@ def test_a_training_and_everything_kept_are_fetched_without_the_compiler() -> No
     assert run(TRAINING) == ["False", "False"]
     there, found = map(int, run(EVERYTHING))
     assert there == found > 40
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [("RuntimeError", "neither .* can be written"), ("AttributeError", "this version of Numba")],
+)
+def test_where_nothing_can_be_kept_it_is_compiled_and_said_once(error: str, why: str) -> None:
+    unkept = f"""
+import logging
+from numba.core import caching
+def nowhere(self, function):
+    raise {error}("not here")
+caching.FunctionCache.__init__ = nowhere
+logging.basicConfig()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", unkept + PROGRAM], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.split()[:2] == ["4", "0"]
+    assert done.stderr.count("compiled code cannot be kept") == 1
+    assert re.search(why, done.stderr)
