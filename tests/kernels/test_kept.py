@@ -55,6 +55,17 @@ fit(network, Feed(network, X, np.arange(64) % 2), optimizer=Adam(), epochs=1, ba
 from numba.core.runtime import rtsys
 print(rtsys._init, "scipy.linalg" in sys.modules)
 """
+#: leaves more kernels on the disk, called one by one, for two kinds of floats
+MORE_KERNELS = """
+import numpy as np
+from glassnet.nn import Adam, BatchNorm, Dense, Dropout, Network, RMSNorm
+from glassnet.train import Feed, fit
+for dtype in ("float32", "float64"):
+    X = np.random.default_rng(0).random((64, 8), dtype)
+    layers = [Dense(9, "gelu"), BatchNorm(), Dropout(0.1), Dense(9, "tanh"), RMSNorm(), Dense(3)]
+    network = Network(layers, 8, seed=0, dtype=dtype)
+    fit(network, Feed(network, X, np.arange(64) % 3), optimizer=Adam(), epochs=1, batch_size=32)
+"""
 #: fetches whatever is kept of all kernels; a function in C whose address LLVM does not know ends the process
 EVERYTHING = """
 import gc
@@ -103,11 +114,8 @@ def test_a_change_of_another_module_makes_it_stale(tmp_path: Path) -> None:
 def test_the_compiler_is_made_ready_only_where_something_is_compiled(tmp_path: Path) -> None:
     cache = str(tmp_path)
     assert run(PROGRAM, NUMBA_CACHE_DIR=cache) == ["4", "0", "True"]
-    assert run("from glassnet.kernels import kept\nkept.AT_ONCE = True" + PROGRAM, NUMBA_CACHE_DIR=cache) == [
-        "4",
-        "1",
-        "False",
-    ]
+    at_once = "from glassnet.kernels import kept\nkept.AT_ONCE = True"
+    assert run(at_once + PROGRAM, NUMBA_CACHE_DIR=cache) == ["4", "1", "False"]
 
 
 @pytest.mark.parametrize("at_once", [True, False])
@@ -119,9 +127,10 @@ def test_what_came_from_the_disk_is_compiled_into_others(at_once: bool, tmp_path
 
 
 def test_a_training_and_everything_kept_are_fetched_without_the_compiler() -> None:
-    """With what the tests before have left on the disk, a tiny training's code at least."""
+    """With these trainings' code at least, and what the tests before have left on the disk."""
     run(TRAINING)
     assert run(TRAINING) == ["False", "False"]
+    run(MORE_KERNELS)
     there, found = map(int, run(EVERYTHING))
     assert there == found > 40
 

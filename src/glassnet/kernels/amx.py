@@ -20,6 +20,7 @@ from numba.core import cgutils
 
 from glassnet.kernels import instructions
 from glassnet.kernels.digits import AVAILABLE, DIGITS, value_of
+from glassnet.kernels.halves import block_of_halves
 from glassnet.kernels.instructions import FEATURES, IMITATED, Squares, eight_squares
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, further, load
@@ -178,45 +179,35 @@ def squares_of_parts(
     return types.void(*[types.intp] * 8), generate
 
 
-@intrinsic
+@block_of_halves
 def squares_of_halves(
-    _context: Any, a: Any, b: Any, step: Any, n: Any, out: Any, out_row: Any, fresh: Any
-) -> Any:  # fmt: skip
-    """out (32, 32) = or += A (32, 32 n) @ B (32 n, 32) of floats of 16 bits (`halves.py`).
-
-    The squares of 16 rows of A, or of 16 columns of B, follow each other; the next ones' are `step` further.
-    """
-
-    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, b, step, n, out, out_row, fresh = args
-        kind = a.type
-        registers = eight_squares(builder)
-        lefts, rights = (4, 5), (6, 7)
-        corners = [(i, j) for i in range(2) for j in range(2)]
-        places = [
-            builder.add(further(builder, out, kind(TALL * i), out_row), kind(4 * LANES * j))
-            for i, j in corners
-        ]
-        with builder.if_else(builder.icmp_signed("!=", fresh, fresh.type(0))) as (begins, goes_on):
-            with begins:
-                for total in range(4):
-                    registers.zero(total)
-            with goes_on:
-                for total, place in enumerate(places):
-                    registers.load(total, place, out_row)
-        with cgutils.for_range(builder, n) as loop:
-            at = builder.mul(loop.index, kind(TALL * DEPTH))
-            for start, squares in ((a, lefts), (b, rights)):
-                for i, square in enumerate(squares):
-                    first = builder.add(further(builder, start, kind(i), step), at)
-                    registers.load(square, first, kind(DEPTH))
-            for total, (i, j) in enumerate(corners):
-                registers.add_products_of_halves(total, lefts[i], rights[j])
-        for total, place in enumerate(places):
-            registers.store(total, place, out_row)
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 6, types.boolean), generate
+    builder: Any, a: Any, b: Any, step: Any, n: Any, out: Any, out_row: Any, begins: Any
+) -> None:  # fmt: skip
+    """Four squares of sums, of two squares each of A and B at a time: all eight registers."""
+    kind = a.type
+    registers = eight_squares(builder)
+    lefts, rights = (4, 5), (6, 7)
+    corners = [(i, j) for i in range(2) for j in range(2)]
+    places = [
+        builder.add(further(builder, out, kind(TALL * i), out_row), kind(4 * LANES * j)) for i, j in corners
+    ]
+    with builder.if_else(begins) as (first_time, later):
+        with first_time:
+            for total in range(4):
+                registers.zero(total)
+        with later:
+            for total, place in enumerate(places):
+                registers.load(total, place, out_row)
+    with cgutils.for_range(builder, n) as loop:
+        at = builder.mul(loop.index, kind(TALL * DEPTH))
+        for start, squares in ((a, lefts), (b, rights)):
+            for i, square in enumerate(squares):
+                first = builder.add(further(builder, start, kind(i), step), at)
+                registers.load(square, first, kind(DEPTH))
+        for total, (i, j) in enumerate(corners):
+            registers.add_products_of_halves(total, lefts[i], rights[j])
+    for total, place in enumerate(places):
+        registers.store(total, place, out_row)
 
 
 def _tile_after_tile(

@@ -8,7 +8,7 @@ such squares (`amx.py`); where there is no AMX, vectors multiply a row of the on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -21,7 +21,7 @@ from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, further, load, t
 
 __all__ = [
     "ROWS", "TERMS", "across_to_left", "across_to_right", "along_to_left", "along_to_right",
-    "vectors_of_halves",
+    "block_of_halves", "vectors_of_halves",
 ]  # fmt: skip
 
 ROWS, TERMS = LANES, 2 * LANES  # of a square
@@ -74,45 +74,53 @@ along_to_left, along_to_right = _make(True, False), _make(True, True)
 across_to_left, across_to_right = _make(False, True), _make(False, False)
 
 
-@intrinsic
-def vectors_of_halves(
-    _context: Any, a: Any, b: Any, step: Any, n: Any, out: Any, out_row: Any, fresh: Any
-) -> Any:  # fmt: skip
-    """out (32, 32) = or += A (32, 32 n) @ B (32 n, 32) of floats of 16 bits, as `amx.squares_of_halves`.
+def block_of_halves(multiply: Callable[..., None]) -> Any:
+    """A Numba function for out (32, 32) = or += A (32, 32 n) @ B (32 n, 32) of floats of 16 bits.
 
-    The squares of 16 rows of A, or of 16 columns of B, follow each other; the next ones' are `step` further.
+    f(a, b, step, n, out, out_row, fresh): the squares of 16 rows of A, or of 16 columns of B, follow each
+    other; the next ones' are `step` further. `multiply(builder, ...)` generates it from the same arguments.
     """
 
-    def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        a, b, step, n, out, out_row, fresh = args
-        kind = a.type
+    @intrinsic
+    def block(
+        _context: Any, a: Any, b: Any, step: Any, n: Any, out: Any, out_row: Any, fresh: Any
+    ) -> Any:  # fmt: skip
+        def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
+            *places, fresh = args
+            multiply(builder, *places, builder.icmp_signed("!=", fresh, fresh.type(0)))
+            return context.get_dummy_value()
 
-        begins = builder.icmp_signed("!=", fresh, fresh.type(0))
-        nothing = Lanes(builder, ir.Constant(FLOATS, None))
-        tiles = ROWS // _TALL  # of a square's rows
-        with cgutils.for_range(builder, kind(2 * tiles)) as loop:
-            square, part = builder.udiv(loop.index, kind(tiles)), builder.urem(loop.index, kind(tiles))
-            left = further(builder, further(builder, a, square, step), part, kind(_TALL * 4 * LANES))
-            sums = [zeros(builder, FLOATS, _VECTORS) for _ in range(_TALL)]
-            with cgutils.for_range(builder, n) as squares, cgutils.for_range(builder, kind(LANES)) as pairs:
-                here = builder.mul(squares.index, kind(ROWS * 4 * LANES))
-                row_of_b = further(builder, builder.add(b, here), pairs.index, kind(4 * LANES))
-                right = [
-                    load(builder, WORDS, further(builder, row_of_b, kind(j), step)) for j in range(_VECTORS)
-                ]
-                column = further(builder, builder.add(left, here), pairs.index, kind(4))
-                for r, row in enumerate(sums):
-                    at = further(builder, column, kind(r), kind(4 * LANES))
-                    everywhere = Lanes(builder, right[0].each(load(builder, ir.IntType(32), at).value))
-                    for words, total in zip(right, row, strict=True):
-                        so_far = Lanes(builder, builder.load(total))
-                        builder.store(plus_products_of_halves(so_far, everywhere, words).value, total)
-            top = further(builder, out, loop.index, builder.mul(out_row, kind(_TALL)))
+        return types.void(*[types.intp] * 6, types.boolean), generate
+
+    return block
+
+
+@block_of_halves
+def vectors_of_halves(
+    builder: Any, a: Any, b: Any, step: Any, n: Any, out: Any, out_row: Any, begins: Any
+) -> None:  # fmt: skip
+    """Eight rows after the other, two vectors wide, whose sums stay in registers (AVX-512 BF16)."""
+    kind = a.type
+    nothing = Lanes(builder, ir.Constant(FLOATS, None))
+    tiles = ROWS // _TALL  # of a square's rows
+    with cgutils.for_range(builder, kind(2 * tiles)) as loop:
+        square, part = builder.udiv(loop.index, kind(tiles)), builder.urem(loop.index, kind(tiles))
+        left = further(builder, further(builder, a, square, step), part, kind(_TALL * 4 * LANES))
+        sums = [zeros(builder, FLOATS, _VECTORS) for _ in range(_TALL)]
+        with cgutils.for_range(builder, n) as squares, cgutils.for_range(builder, kind(LANES)) as pairs:
+            here = builder.mul(squares.index, kind(ROWS * 4 * LANES))
+            row_of_b = further(builder, builder.add(b, here), pairs.index, kind(4 * LANES))
+            right = [load(builder, WORDS, further(builder, row_of_b, kind(j), step)) for j in range(_VECTORS)]
+            column = further(builder, builder.add(left, here), pairs.index, kind(4))
             for r, row in enumerate(sums):
-                for j, total in enumerate(row):
-                    place = builder.add(further(builder, top, kind(r), out_row), kind(4 * LANES * j))
-                    before = builder.select(begins, nothing.value, load(builder, FLOATS, place).value)
-                    Lanes(builder, builder.load(total)).plus(Lanes(builder, before)).store(place)
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 6, types.boolean), generate
+                at = further(builder, column, kind(r), kind(4 * LANES))
+                everywhere = Lanes(builder, right[0].each(load(builder, ir.IntType(32), at).value))
+                for words, total in zip(right, row, strict=True):
+                    so_far = Lanes(builder, builder.load(total))
+                    builder.store(plus_products_of_halves(so_far, everywhere, words).value, total)
+        top = further(builder, out, loop.index, builder.mul(out_row, kind(_TALL)))
+        for r, row in enumerate(sums):
+            for j, total in enumerate(row):
+                place = builder.add(further(builder, top, kind(r), out_row), kind(4 * LANES * j))
+                before = builder.select(begins, nothing.value, load(builder, FLOATS, place).value)
+                Lanes(builder, builder.load(total)).plus(Lanes(builder, before)).store(place)
