@@ -88,12 +88,13 @@ def _threads(work: Work) -> Choices:
     return ({"workers": (1, N_CORES)} if work.kind == "sweep" else {}) | {"threads": THREADS}
 
 
-def _data(work: Work, *forms: str) -> Choices:
-    return {} if work.kind == "predict" else {"data": forms}
+def _own(work: Work) -> Choices:
+    """Bytes whenever it trains: there is nothing to choose."""
+    return {"data": ("float32", "uint8")} if work.kind == "predict" else {}
 
 
 def _eager(work: Work) -> Choices:
-    return _data(work, "float32", "uint8") | {"layout": ("out x in", "in x out")} | _threads(work)
+    return {"data": ("float32", "uint8"), "layout": ("out x in", "in x out")} | _threads(work)
 
 
 def _scope(work: Work) -> Choices:
@@ -105,25 +106,25 @@ MODES = ("default", "reduce-overhead", "max-autotune-no-cudagraphs")
 
 
 def _compile(work: Work) -> Choices:
-    return _scope(work) | {"mode": MODES} | _data(work, "float32", "uint8") | _threads(work)
+    return _scope(work) | {"mode": MODES, "data": ("float32", "uint8")} | _threads(work)
 
 
 def _bf16(work: Work) -> Choices:
     return (
         {"precision": ("autocast", "pure bf16")} | {"mode": ("eager", *MODES[::2])} | _scope(work)
-        | _data(work, "bfloat16", "uint8", "float32") | _threads(work)
+        | {"data": ("bfloat16", "uint8", "float32")} | _threads(work)
     )  # fmt: skip
 
 
 def _rounded(work: Work) -> Choices:
-    return {"matmul_precision": ("bfloat16",)}
+    return _own(work) | {"matmul_precision": ("bfloat16",)}
 
 
 def _jax(work: Work) -> Choices:
     gather: Choices = {}
     if work.kind != "predict" and work.key not in FULL_BATCH:
         gather = {"gather": ("per batch", "per epoch")}
-    return _data(work, "float32", "uint8") | gather | {"vectors": ("default", "512 bit")} | _threads(work)
+    return {"data": ("float32", "uint8")} | gather | {"vectors": ("default", "512 bit")} | _threads(work)
 
 
 def _jax_environment(settings: Settings) -> dict[str, str]:
@@ -140,7 +141,7 @@ def _sklearn(work: Work) -> Choices:
 CONTESTANTS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("glassnet", "with_glassnet", (), ALL, own=True),
+        Kind("glassnet", "with_glassnet", (), ALL, _own, own=True),
         Kind("glassnet bf16", "with_glassnet", (), LARGE_PRODUCTS, _rounded, float32=False, own=True),
         Kind("products", "products", (), frozenset({"W1", "W2", "W3", "W4"}), peer=False),
         Kind("coursework", "coursework", (), frozenset({"W1", "W2", "W6", "W7"})),

@@ -25,15 +25,17 @@ __all__ = ["build"]
 
 
 def build(work: Work, settings: Settings, rows: Rows) -> Glassnet:
-    return Glassnet(work, rows, settings.get("matmul_precision", "full"))
+    return Glassnet(work, settings, rows)
 
 
 class Glassnet:
     """The contestant."""
 
-    def __init__(self, work: Work, rows: Rows, matmul_precision: str) -> None:
-        self.work, self.matmul_precision = work, matmul_precision
-        self.X = rows.floats(work.batch_size) if work.kind == "predict" else rows.bytes()
+    def __init__(self, work: Work, settings: Settings, rows: Rows) -> None:
+        self.work, self.matmul_precision = work, settings.get("matmul_precision", "full")
+        n = work.batch_size if work.kind == "predict" else None
+        self.as_bytes = settings.get("data", "uint8") == "uint8"
+        self.X = rows.bytes(n) if self.as_bytes else rows.floats(n)
         self.y = rows.y if work.positive is None else (rows.y == work.positive).astype(np.int64)
         self.scaling = Scaling(np.array(rows.scale, np.float32), np.array(0, np.float32))
         self.loss = "softmax_cross_entropy" if work.positive is None else "sigmoid_cross_entropy"
@@ -58,7 +60,7 @@ class Glassnet:
 
     def run(self) -> None:
         if self.work.kind == "predict":
-            self.given = self.net.predict(self.X)
+            self.given = self.net.predict(self.X, self.scaling if self.as_bytes else None)
         elif self.work.kind == "sweep":
             self._sweep()
         else:

@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
-from glassnet.errors import InputError
 from glassnet.kernels.blas import blas_threads
 from glassnet.kernels.processors import leave_processor, processor
+from glassnet.nn.inputs import AffineScaling, Inputs
 
 if TYPE_CHECKING:
     from glassnet.nn.network import Network
 
-__all__ = ["Crew", "crewed", "logits", "over_rows", "twin"]
+__all__ = ["Crew", "crewed", "logits", "outputs", "over_rows", "twin"]
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -132,23 +132,27 @@ def crewed(network: Network) -> Iterator[None]:
         _hiring.release()
 
 
-def logits(network: Network, X: Any) -> Array:
+def outputs(network: Network, rows: Inputs, times: int = 1, per_thread: int = _SHARES) -> Array:
+    """Outputs before the link of all these rows, in their order, shape (len(rows), n_outputs)."""
+    Z = np.empty((len(rows), network.n_outputs), network.dtype)
+
+    def fill(network: Network, stretch: slice) -> None:
+        for where in rows.pieces(network, stretch, times):
+            Z[where] = network.forward(rows.piece(network, where))
+
+    over_rows(network, len(Z), fill, per_thread)
+    return Z
+
+
+def logits(network: Network, X: Any, scaling: AffineScaling | None = None) -> Array:
     """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
-    X = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X)
-    if X.ndim != 2 or X.shape[1] != network.n_inputs:
-        raise InputError(f"X has shape {X.shape}, but this network takes (rows, {network.n_inputs})")
-    if isinstance(X, np.ndarray) and 0 < len(X) <= network.chunk_rows:  # a row's time is mostly that of calls
-        return network.forward(np.ascontiguousarray(X, network.dtype)).copy()
-    Z = np.empty((X.shape[0], network.n_outputs), network.dtype)
+    few = isinstance(X, np.ndarray) and 0 < len(X) <= network.chunk_rows
+    if few and scaling is None and X.shape[1:] == (network.n_inputs,):
+        return network.forward(np.ascontiguousarray(X, network.dtype)).copy()  # most time is that of calls
+    rows = Inputs(network, X, scaling)
     # nothing comes back from there; weights too large for the cache are worth more rows at a time
     times = 2 if network.n_parameters <= _IN_CACHE else 4
     times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * network.widest)))
-
-    def fill(network: Network, stretch: slice) -> None:
-        for rows in network.chunks(stretch, times):
-            part = X[rows] if isinstance(X, np.ndarray) else X[rows].toarray()
-            Z[rows] = network.forward(np.ascontiguousarray(part, dtype=network.dtype))
-
-    with crewed(network) if len(Z) * network.n_parameters >= _MANY else nullcontext():
-        over_rows(network, len(Z), fill, 2 * _SHARES)  # there are no sums, and nobody waits long for the last
-    return Z
+    with crewed(network) if len(rows) * network.n_parameters >= _MANY else nullcontext():
+        # there are no sums, and nobody waits long for the last
+        return outputs(network, rows, times, 2 * _SHARES)

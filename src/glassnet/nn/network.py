@@ -12,6 +12,7 @@ import numpy.typing as npt
 from glassnet.nn import crew
 from glassnet.nn.chain import Chain, chain_of
 from glassnet.nn.checks import check_network, check_precision
+from glassnet.nn.inputs import AffineScaling
 from glassnet.nn.layers import Layer
 from glassnet.nn.layout import draw, family, lay_out, segments, total
 from glassnet.nn.losses import ONE, Loss, for_the_mean
@@ -171,13 +172,13 @@ class Network:
             for layer in reversed(self.layers[self.first :]):
                 dZ = layer.backward(dZ)
 
-    def logits(self, X: Array) -> Array:
-        """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
-        return crew.logits(self, X)
+    def logits(self, X: Array, scaling: AffineScaling | None = None) -> Array:
+        """Outputs before the link, (n, n_outputs), of any number of rows in any form that `Inputs` takes."""
+        return crew.logits(self, X, scaling)
 
-    def predict(self, X: Array) -> Array:
-        """Predictions through the loss's link: probabilities or values, shape (n, n_outputs)."""
-        return self.loss.link(self.logits(X))
+    def predict(self, X: Array, scaling: AffineScaling | None = None) -> Array:
+        """Probabilities or values (n, n_outputs), by the loss's link; of stored rows with their `scaling`."""
+        return self.loss.link(self.logits(X, scaling))
 
     @property
     def n_parameters(self) -> int:

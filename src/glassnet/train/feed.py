@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,31 +11,19 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.data.augment import Mixed, changed_rows, first_rows
 from glassnet.errors import InputError
-from glassnet.kernels.room import spaced
-from glassnet.nn.layers import Dense
+from glassnet.nn.inputs import AffineScaling, Inputs
 from glassnet.nn.losses import ONE
 from glassnet.nn.network import Network
 
 __all__ = ["AffineScaling", "Augment", "Feed"]
 
 Array = npt.NDArray[Any]
-_MORE_BYTES = 3  # times as many rows as of floats: four would leave no room for what they are multiplied with
-_COMPILED_FOR = "?bhilqBHILQfd"  # type codes that the compiled kernels read; others are converted batch-wise
 #: (stored rows (B, I) of X's dtype, generator) -> as many rows to train on instead, perhaps mixed; one with
 #: a method of_rows(X, row numbers, generator) for the same is spared a copy
 Augment = Callable[[Array, np.random.Generator], Array | Mixed]
 
 
-class AffineScaling(Protocol):
-    """x * scale + shift, each of shape () or (n_features,), as `data.Scaling` has them."""
-
-    @property
-    def scale(self) -> Array: ...
-    @property
-    def shift(self) -> Array: ...
-
-
-class Feed:
+class Feed(Inputs):
     """Rows of X, y and weights in the form a network takes; the stored data stays as it is.
 
     Parameters
@@ -60,10 +47,9 @@ class Feed:
         self, network: Network, X: Array, y: Array, *, sample_weight: Array | None = None,
         scaling: AffineScaling | None = None, augment: Augment | None = None, rows: Array | None = None,
     ) -> None:  # fmt: skip
-        self.sparse = not isinstance(X, np.ndarray) and hasattr(X, "tocsr")
-        self.X: Any = X.tocsr() if self.sparse else np.asarray(X)  # type: ignore[attr-defined]
-        if self.X.ndim != 2 or self.X.shape[1] != network.n_inputs:
-            raise InputError(f"X has shape {self.X.shape}, but this network takes (rows, {network.n_inputs})")
+        super().__init__(network, X, scaling)
+        self.augment = augment
+        self.ready = self.ready and augment is None
         y = np.asarray(y)
         if y.ndim == 0 or len(y) != self.X.shape[0]:
             raise InputError(f"X has {self.X.shape[0]} rows but y has shape {y.shape}")
@@ -75,18 +61,7 @@ class Feed:
         self.w = ONE.astype(network.dtype) if w is None else np.asarray(w, dtype=network.dtype)
         if not self.total_weight(self.rows) > 0:
             raise InputError("the weights of all rows are zero: there is nothing to train on")
-        self.augment = augment
-        plain = (np.ones(1), np.zeros(1)) if scaling is None else (scaling.scale, scaling.shift)
-        self.scale, self.shift = (np.atleast_1d(np.asarray(part, network.dtype)) for part in plain)
-        for part in (self.scale, self.shift):
-            if part.shape not in ((1,), (network.n_inputs,)):
-                raise InputError(f"the scaling has shape {part.shape}, but X has {network.n_inputs} columns")
-        odd = self.X.dtype.char not in _COMPILED_FOR or not self.X.dtype.isnative
-        self.indirect = self.sparse or odd
-        self.ready = scaling is None and augment is None and not self.sparse and self.X.dtype == network.dtype
-        self.dtype, self.made_for = network.dtype, _form(network)
-        self.n_inputs, self.n_outputs = network.n_inputs, network.n_outputs
-        self._memory = threading.local()  # rows of several batches are converted at once
+        self.made_for, self.n_outputs = _form(network), network.n_outputs
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -98,13 +73,6 @@ class Feed:
     def n_rows(self) -> int:
         """Stored rows, whether they take part or not."""
         return len(self.y)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_memory"}
-
-    def __setstate__(self, saved: dict[str, Any]) -> None:
-        self.__dict__.update(saved)
-        self._memory = threading.local()
 
     def check(self, name: str, network: Network) -> None:
         """Refuse a network of another form than the one these rows were prepared for."""
@@ -121,20 +89,6 @@ class Feed:
         """Sum of the weights of these rows."""
         return float(self.w[rows].sum()) if self.weighted else float(len(rows))
 
-    def stays_bytes(self, network: Network, n_rows: int, stored: Any = None) -> bool:
-        """Whether this network can multiply so many rows (of `stored`, else X) as bytes, and gains by it."""
-        stored, first = self.X if stored is None else stored, network.layers[0]
-        return (
-            not self.sparse
-            and kernels.may_stay_bytes(stored, n_rows, first.n_out, self.scale, self.shift)
-            and self.dtype == np.float32
-            and _multiplies(network)
-        )
-
-    def pieces(self, network: Network, rows: slice) -> Iterator[slice]:
-        """Rows cut into pieces that stay in the cache from forward to backward."""
-        return network.chunks(rows, _MORE_BYTES if self.stays_bytes(network, len(self)) else 1)
-
     def take(
         self, rows: Array, rng: np.random.Generator | None = None, network: Network | None = None,
         may_stay: bool = True,
@@ -150,10 +104,8 @@ class Feed:
             are enough of them, X is `StoredRows`; None for numbers in any case
         may_stay : False if X has to be numbers, also of so many rows that they could stay bytes
         """
-        stored, which, mixed = self.X, rows, None
-        if self.indirect:
-            stored = self.X[rows].toarray() if self.sparse else self.X[rows]
-            stored, which = stored.astype(self.dtype), np.arange(len(rows))
+        mixed = None
+        stored, which = self.picked(rows)
         if self.augment is not None and rng is not None:
             changed = changed_rows(self.augment, stored, which, rng)
             mixed = changed if isinstance(changed, Mixed) else None
@@ -162,27 +114,9 @@ class Feed:
                 raise InputError(
                     f"augment must keep the shape {len(rows), self.n_inputs}: it gave {stored.shape}"
                 )
-        X: Any
-        if may_stay and network is not None and self.stays_bytes(network, len(rows), stored):
-            X = kernels.StoredRows(stored, which, self.scale, self.shift)
-        else:
-            X = self._room(len(rows), network is not None and _multiplies(network))  # (B, I)
-            kernels.gather(stored, which, self.scale, self.shift, X)
+        X = self.formed(stored, which, network, may_stay)
         y, w = self.y[rows], self.w[rows] if self.weighted else self.w
         return (X, y, w) if mixed is None else (X, *self._mixed(y, w, mixed))
-
-    def _room(self, n_rows: int, apart: bool) -> Array:
-        """Memory for converted rows, one for each thread: what is in it is valid until its next call.
-
-        With gaps between the rows (`apart`) it is faster to multiply, without them for all else.
-        """
-        name = "apart" if apart else "close"
-        room: Array | None = getattr(self._memory, name, None)
-        if room is None or len(room) < n_rows:
-            allocate = spaced if apart else np.empty
-            room = allocate((n_rows, self.n_inputs), self.dtype)
-            setattr(self._memory, name, room)
-        return room[:n_rows]
 
     def _mixed(self, y: Array, w: Array, mixed: Mixed) -> tuple[Array, Array]:
         """Targets and weights of mixed rows, which teach lam w loss(y) + (1 - lam) w' loss(y') of partners.
@@ -205,13 +139,17 @@ class Feed:
             raise InputError(f"augment must mix rows of the batch: {error}") from None
         return shares, weight
 
-    def stretch(self, network: Network, where: slice) -> tuple[Any, Array, Array]:
-        """These rows in this feed's own order, as `take` gives them to this network, or not even copied."""
+    def piece(self, network: Network, where: slice) -> Any:
+        """X of these rows in this feed's own order, ready for the network, or not even copied."""
         rows = self.rows[where]
         if self.ready and len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-            stored = slice(int(rows[0]), int(rows[-1]) + 1)
-            return self.X[stored], self.y[stored], self.w[stored] if self.weighted else self.w
-        return self.take(rows, network=network)
+            return super().piece(network, slice(int(rows[0]), int(rows[-1]) + 1))
+        return self.formed(*self.picked(rows), network)
+
+    def stretch(self, network: Network, where: slice) -> tuple[Any, Array, Array]:
+        """X, y and weights of these rows in this feed's own order, X as `piece` gives it."""
+        rows = self.rows[where]
+        return self.piece(network, where), self.y[rows], self.w[rows] if self.weighted else self.w
 
 
 def _weights(sample_weight: Array | None, n: int) -> Array | None:
@@ -236,11 +174,6 @@ def row_numbers(rows: Array | None, n: int) -> Array:
     if low < 0 or high >= n:
         raise InputError(f"rows has numbers from {low} to {high}, but X has rows 0 to {n - 1}")
     return numbers.astype(np.int64)
-
-
-def _multiplies(network: Network) -> bool:
-    """Whether the first thing that happens to rows is a product; somebody's own layer may do anything."""
-    return type(network.layers[0]) is Dense
 
 
 def _form(network: Network) -> str:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.errors import InputError, unknown_name
-from glassnet.nn.crew import over_rows
+from glassnet.nn import crew
 from glassnet.nn.losses import SoftmaxCrossEntropy
 from glassnet.nn.network import Network
 from glassnet.train.feed import Feed
@@ -98,15 +98,7 @@ def metric_sums(network: Network, Z: Array, y: Array, names: Sequence[str]) -> l
 @np.errstate(over="ignore", invalid="ignore")  # a network that diverged says so by numbers, not by warnings
 def outputs(network: Network, feed: Feed) -> Array:
     """Logits of every row of a feed, in its order, shape (len(feed), n_outputs)."""
-    Z = np.empty((len(feed), network.n_outputs), network.dtype)
-
-    def fill(network: Network, stretch: slice) -> None:
-        for rows in feed.pieces(network, stretch):
-            X, _, _ = feed.stretch(network, rows)
-            Z[rows] = network.forward(X)
-
-    over_rows(network, len(feed), fill)
-    return Z
+    return crew.outputs(network, feed)
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -124,5 +116,5 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
             sums = [a + b for a, b in zip(sums, (loss, *found), strict=True)]
         return sums
 
-    columns = zip(*over_rows(network, len(feed), look), strict=True)
+    columns = zip(*crew.over_rows(network, len(feed), look), strict=True)
     return dict(zip(("loss", *metrics), map(sum, columns), strict=True))

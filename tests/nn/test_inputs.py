@@ -1,0 +1,120 @@
+"""Predictions of stored rows: whatever their form, what the scaled floats give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from glassnet import kernels
+from glassnet.data.scaling import Scaling
+from glassnet.errors import InputError
+from glassnet.nn import Dense, Dropout, Network, Residual
+from glassnet.train import Feed
+from glassnet.train.measure import outputs
+
+RNG = np.random.default_rng(0)
+N, I, C = 3000, 96, 3  # several pieces  # noqa: E741
+X = RNG.integers(0, 256, (N, I), dtype=np.uint8)
+SCALING = Scaling(np.array(1 / 255, np.float32), np.array(-0.5, np.float32))
+BY_COLUMN = Scaling(RNG.uniform(0.5, 2, I), RNG.normal(size=I))
+
+
+def network(*layers: Any, dtype: str = "float32", units: int = 24) -> Network:
+    made = Network([*layers, Dense(units, "relu"), Dense(C)], I, seed=1, dtype=dtype)
+    made.chunk_rows = 700
+    return made
+
+
+def in_column_order(rows: Any) -> Any:
+    return np.asfortranarray(rows.astype(np.float32))
+
+
+def every_second(rows: Any) -> Any:
+    return np.repeat(rows.astype(np.float64), 2, axis=0)[::2]
+
+
+FORMS = {
+    "bytes": lambda rows: rows, "int64": lambda rows: rows.astype(np.int64),
+    "float32": lambda rows: rows.astype(np.float32), "float64": lambda rows: rows.astype(np.float64),
+    "float16": lambda rows: rows.astype(np.float16), "big-endian": lambda rows: rows.astype(">f8"),
+    "in column order": in_column_order, "every second": every_second, "a list": lambda rows: rows.tolist(),
+    "sparse": sparse.csr_array, "sparse columns": sparse.csc_array,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 40, N])
+@pytest.mark.parametrize("scaling", [None, SCALING, BY_COLUMN], ids=["unscaled", "one number", "by column"])
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_in_any_form_give_what_scaled_floats_give(
+    form: str, scaling: Scaling | None, n_rows: int
+) -> None:
+    if form == "a list" and not n_rows:
+        pytest.skip("an empty list has no columns")
+    net, rows = network(), X[:n_rows]
+    scaled = rows.astype(np.float64) if scaling is None else rows * scaling.scale + scaling.shift
+    expected = network(dtype="float64").logits(scaled)
+    found = net.logits(FORMS[form](rows), scaling)
+    assert found.dtype == np.float32
+    assert found.shape == (n_rows, C)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max(initial=1))
+
+
+@pytest.mark.parametrize("layers", [(), (Dropout(0.5),), (Residual(Dense(I)),)], ids=repr)
+def test_a_network_may_begin_with_anything(layers: tuple[Any, ...]) -> None:
+    net = network(*layers)
+    np.testing.assert_allclose(
+        net.predict(X, SCALING), net.predict(SCALING.apply(X).astype(np.float32)), rtol=1e-3, atol=1e-5
+    )
+
+
+@pytest.mark.skipif(kernels.FORM == "as floats", reason="floats are what this processor multiplies")
+def test_many_bytes_stay_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    class Seen(kernels.StoredRows):
+        def times(self, *arguments: Any) -> None:
+            taken.append(len(self))
+            super().times(*arguments)
+
+    monkeypatch.setattr(kernels, "StoredRows", Seen)
+    net = network()
+    net.predict(X, SCALING)
+    assert sum(taken) == N
+    net.predict(X.astype(np.float32), SCALING)
+    assert sum(taken) == N
+
+
+def test_one_unit_reads_bytes_on_every_processor() -> None:
+    net = Network([Dense(1)], I, "sigmoid_cross_entropy", seed=0)
+    np.testing.assert_allclose(
+        net.predict(X, SCALING), net.predict(SCALING.apply(X).astype(np.float32)), rtol=1e-4
+    )
+
+
+def test_a_memory_map_is_read_and_left_as_it_is(tmp_path: Path) -> None:
+    X.tofile(tmp_path / "rows")
+    stored = np.memmap(tmp_path / "rows", np.uint8, "r", shape=X.shape)
+    net = network()
+    np.testing.assert_array_equal(net.predict(stored, SCALING), net.predict(X, SCALING))
+
+
+def test_a_feed_of_the_same_rows_gives_the_same() -> None:
+    net = network()
+    feed = Feed(net, X, np.zeros(N, int), scaling=SCALING)
+    np.testing.assert_allclose(outputs(net, feed), net.logits(X, SCALING), rtol=1e-5, atol=1e-5)
+    backwards = Feed(net, X, np.zeros(N, int), scaling=SCALING, rows=np.arange(N)[::-1])
+    np.testing.assert_allclose(outputs(net, backwards), outputs(net, feed)[::-1], rtol=1e-5, atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    net = network()
+    with pytest.raises(InputError, match=r"X has shape \(3000, 95\), but this network takes \(rows, 96\)"):
+        net.predict(X[:, 1:], SCALING)
+    with pytest.raises(InputError, match=r"X has shape \(96,\)"):
+        net.predict(X[0], SCALING)
+    with pytest.raises(InputError, match=r"the scaling has shape \(95,\), but X has 96 columns"):
+        net.predict(X[:5], Scaling(np.ones(95), np.zeros(95)))
