@@ -18,7 +18,7 @@ if _form not in ("compiled", "reference"):
 if _form == "reference":
     from glassnet.kernels.reference import *  # noqa: F403
 
-    def employed(products: bool = True) -> AbstractContextManager[None]:
+    def employed(products: bool = True, by_blas: bool = False) -> AbstractContextManager[None]:
         """Nobody: NumPy does everything, with the threads of its BLAS."""
         return nullcontext()
 
@@ -42,6 +42,10 @@ if _form == "reference":
         """Never: nothing is rounded."""
         return False
 
+    def shares_large_products(rows: int) -> bool:
+        """Never: there is no team."""
+        return False
+
     def may_stay_bytes(X: Any, n_rows: int, units: int, scale: Any, shift: Any) -> bool:
         """Never: the definition multiplies floats."""
         return False
@@ -50,6 +54,7 @@ if _form == "reference":
         """None: the definition goes layer by layer."""
         return range(0)
 else:
+    from glassnet.kernels.by_blas import shares_large_products as shares_large_products
     from glassnet.kernels.by_halves import ROUNDED as ROUNDED
     from glassnet.kernels.by_halves import rounding_pays as rounding_pays
     from glassnet.kernels.chain import backward_through as backward_through

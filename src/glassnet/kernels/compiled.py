@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels import reference, team
+from glassnet.kernels.by_blas import gains_by_blas, product_by_blas
 from glassnet.kernels.by_halves import gains_by_halves, product_by_halves
 from glassnet.kernels.by_parts import gains_by_parts, product_by_parts
 from glassnet.kernels.gemm import gemm_plain, suits
@@ -108,6 +109,8 @@ def product(
     members = team.current()
     if members is not None and members.multiplies and gains_by_parts(A, B, out):
         product_by_parts(A, B, out, members)
+    elif members is not None and members.by_blas and gains_by_blas(A, B, out):
+        product_by_blas(A, B, out, members)
     elif members is None or not members.multiplies or not suits(A, B, out, members.size):
         np.matmul(A, B, out=out)
     elif M >= K or members.size == 1:  # each member has its rows of A, and of the result

@@ -171,10 +171,11 @@ class Team:
     ----------
     size : number of threads; a team of one does the products of short batches, nothing else
     multiplies : whether it does products; if not, it does only what takes milliseconds
+    by_blas : whether its members call the BLAS for large ones
     """
 
-    def __init__(self, size: int, multiplies: bool = True) -> None:
-        self.size, self.multiplies = size, multiplies
+    def __init__(self, size: int, multiplies: bool = True, by_blas: bool = False) -> None:
+        self.size, self.multiplies, self.by_blas = size, multiplies, by_blas and size > 1
         self.shortest = LONG if multiplies else _VERY_LONG  # arrays that are worth sharing out
         self._patience = _PATIENCE if multiplies else _A_FEW_LOOKS  # the BLAS needs the processors meanwhile
         self._board = np.zeros(64, np.int64)
@@ -262,7 +263,7 @@ def alone() -> Iterator[None]:
 
 
 @contextmanager
-def employed(products: bool = True) -> Iterator[None]:
+def employed(products: bool = True, by_blas: bool = False) -> Iterator[None]:
     """Lead a team as large as the number of threads that the BLAS may use, eight at most.
 
     Parameters
@@ -270,13 +271,14 @@ def employed(products: bool = True) -> Iterator[None]:
     products : the team also does the products, and all BLAS gets one thread: two kinds of waiting threads on
         the same processors are in each other's way. Otherwise the BLAS keeps its threads and the team does
         only what takes milliseconds; so it is where `gemm` has no tile for the processor.
+    by_blas : members call the BLAS for large products (`by_blas.py`), which copies both factors for each
     """
     if current() is not None:
         yield
         return
     products = products and BYTES > 0
     with blas_threads(single=products) as allowed:
-        team = Team(min(_LARGEST, allowed), products)
+        team = Team(min(_LARGEST, allowed), products, by_blas)
         try:
             _local.team = team
             yield

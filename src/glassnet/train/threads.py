@@ -44,4 +44,6 @@ def threads_for(
         layer.may_round and isinstance(layer, Dense) and kernels.rounding_pays(rows, layer.n_in, layer.n_out)
         for layer in network.every_layer()
     )
-    return kernels.employed(products=mostly_stored or rounded or (max(widths) <= _WIDE and even))
+    narrow = max(widths) <= _WIDE and even  # each member then keeps its part of the weights in its cache
+    by_blas = not narrow and kernels.shares_large_products(rows)
+    return kernels.employed(mostly_stored or rounded or narrow or by_blas, by_blas)
