@@ -1,10 +1,14 @@
-"""Products in each form that this processor has."""
+"""Products in each form that this processor has, and threads for them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from threadpoolctl import threadpool_limits
 
 from glassnet.kernels import by_halves, stored
+from glassnet.kernels.blas import blas_threads
 
 
 @pytest.fixture(params=["vectors", "squares"])
@@ -18,3 +22,14 @@ def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(stored, "SQUARES", None)
         monkeypatch.setattr(by_halves, "REGISTERS", None)
     return str(request.param)
+
+
+@pytest.fixture
+def two() -> Iterator[None]:
+    """What the BLAS may use, on any machine."""
+    with threadpool_limits(2, user_api="blas"):
+        with blas_threads(single=False) as allowed:
+            pass
+        if allowed < 2:
+            pytest.skip("this BLAS cannot use two threads")
+        yield

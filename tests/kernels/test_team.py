@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from glassnet.kernels import compiled, team, tile
+from glassnet.kernels import by_blas, compiled, team, tile
 from glassnet.kernels.gemm import gemm_plain
 from glassnet.kernels.jit import jit
 from glassnet.kernels.room import spaced
@@ -44,15 +43,6 @@ count_together, fail_together = team.divided(_count), team.divided(_fail)
 
 def blas_threads() -> int:
     return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
-
-
-@pytest.fixture
-def two() -> Iterator[None]:
-    """What the BLAS may use, on any machine."""
-    with threadpool_limits(2, user_api="blas"):
-        if blas_threads() < 2:
-            pytest.skip("this BLAS cannot use two threads")
-        yield
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
@@ -294,9 +284,16 @@ def test_a_training_with_a_team_can_be_repeated_bit_for_bit(two: None) -> None:
 @pytest.mark.parametrize(
     ("widths", "rows", "shared"),
     [((128, 10), 32, "all"), ((64, 10), 170, "all"), ((100, 10), 32, "all"), ((100, 10), 200, "updates"),
-     ((1024, 10), 32, "updates"), ((4, 10), 32, "nothing")],
+     ((1024, 10), 32, "updates"), ((1024, 10), 128, "updates"), ((4, 10), 32, "nothing")],
 )  # fmt: skip
-def test_only_work_that_gains_is_shared(two: None, widths: tuple[int, ...], rows: int, shared: str) -> None:
+@pytest.mark.parametrize("shareable", [True, False])
+def test_only_work_that_gains_is_shared(
+    two: None, widths: tuple[int, ...], rows: int, shared: str, shareable: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Where the BLAS may be called by each member of a team, so are large products."""
+    monkeypatch.setattr(by_blas, "SHAREABLE", shareable)
+    shared = "all" if shareable and rows > 64 else shared
     network = Network([Dense(width, "relu") for width in widths], 3072)
     with threads_for(network, rows):
         leads = team.current()

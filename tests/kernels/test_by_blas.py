@@ -1,0 +1,123 @@
+"""Shares of a product that members of a team let the BLAS do: NumPy's results, and nothing else touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from glassnet.kernels import by_blas, compiled, team
+from glassnet.kernels.blas import blas_threads
+from glassnet.kernels.room import spaced
+from glassnet.nn import Dense, Network
+from glassnet.train import Feed, fit
+from glassnet.train.threads import threads_for
+
+pytestmark = pytest.mark.skipif(
+    not by_blas.SHAREABLE, reason="this BLAS is not known to serve several threads (NumPy's wheels bring one)"
+)
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(0)
+SHAPES = ((128, 300, 101), (129, 1000, 37), (500, 128, 513), (97, 97, 200), (1000, 96, 16), (96, 1100, 10))
+
+
+@pytest.fixture(params=[1, 2, 3, 8])
+def members(request: pytest.FixtureRequest) -> Iterator[team.Team]:
+    with blas_threads():
+        made = team.Team(request.param, by_blas=True)
+        yield made
+        made.dismiss()
+
+
+def rows_apart(X: Array) -> Array:
+    apart = spaced(X.shape, X.dtype)
+    apart[:] = X
+    return apart
+
+
+LAID_OUT = {"by rows": np.ascontiguousarray, "by columns": np.asfortranarray, "with gaps": rows_apart,
+            "turned, with gaps": lambda X: rows_apart(X.T).T}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("b", LAID_OUT)
+@pytest.mark.parametrize("a", LAID_OUT)
+def test_every_share_is_what_numpy_gives(a: str, b: str, dtype: str, members: team.Team) -> None:
+    for M, K, N in SHAPES:
+        A = LAID_OUT[a](RNG.normal(size=(M, K)).astype(dtype))
+        B = LAID_OUT[b](RNG.normal(size=(K, N)).astype(dtype))
+        frame = np.full((M, N + 7), np.nan, dtype)
+        out = frame[:, 3:-4]
+        assert by_blas.gains_by_blas(A, B, out)
+        by_blas.product_by_blas(A, B, out, members)
+        exact, size = A.astype(float) @ B.astype(float), np.abs(A).astype(float) @ np.abs(B).astype(float)
+        assert (np.abs(out - exact) <= np.sqrt(K) * np.finfo(dtype).eps * size).all(), (M, K, N)
+        assert np.isnan(frame[:, :3]).all()
+        assert np.isnan(frame[:, -4:]).all()
+
+
+@pytest.mark.parametrize(
+    ("members", "rows", "shares"),
+    [(1, 10, 1), (2, 127, 1), (2, 128, 2), (3, 128, 1), (4, 128, 2), (6, 200, 3), (8, 512, 8), (8, 511, 4)],
+)
+def test_shares_are_as_tall_as_pays(members: int, rows: int, shares: int) -> None:
+    assert by_blas._down(members, rows) == shares
+
+
+def refused() -> dict[str, tuple[Array, Array, Array]]:
+    A, B, out = np.ones((128, 256)), np.ones((256, 64)), np.zeros((128, 64))
+    odd = np.zeros(128, [("row", float, 256), ("mark", "u1")])["row"]
+    return {
+        "backwards": (A[::-1], B, out), "columns backwards": (A, B[:, ::-1], out),
+        "every second": (np.ones((128, 512))[:, ::2], B, out), "one row again and again": (
+            np.broadcast_to(A[:1], A.shape), B, out
+        ),
+        "odd distances": (odd, B, out), "two types": (A, B.astype("float32"), out),
+        "other bytes": (A.astype(">f8"), B.astype(">f8"), out.astype(">f8")),
+        "float16": (A.astype("f2"), B.astype("f2"), out.astype("f2")),
+        "to columns": (A, B, np.asfortranarray(out)),
+        "a short batch": (A[:95], B, out[:95]), "little to do": (A, B[:, :8], out[:, :8]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("what", refused())
+def test_what_the_blas_does_not_take_goes_another_way(what: str) -> None:
+    A, B, out = refused()[what]
+    assert not by_blas.gains_by_blas(A, B, out)
+    with threadpool_limits(2), team.employed(by_blas=True):
+        compiled.product(A, B, out)
+    np.testing.assert_allclose(out, np.asarray(A, float) @ np.asarray(B, float))
+
+
+def trained(size: int, by_blas_too: bool = True) -> Network:
+    X, y = np.random.default_rng(0).integers(256, size=(500, 200)).astype(np.uint8), np.arange(500) % 10
+    network = Network([Dense(300, "relu"), Dense(300, "relu"), Dense(10)], 200, seed=0)
+    with threadpool_limits(size), threads_for(network, 128):
+        leads = team.current()
+        assert leads is not None
+        assert leads.by_blas == (by_blas_too and size > 1)
+        fit(network, Feed(network, X / 255, y), epochs=3, batch_size=128)
+    return network
+
+
+def test_wide_networks_train_so_and_can_be_repeated_bit_for_bit(
+    two: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, again = trained(2), trained(2)
+    np.testing.assert_array_equal(first.theta, again.theta)
+    monkeypatch.setattr(by_blas, "SHAREABLE", False)
+    others = [trained(2, by_blas_too=False), trained(1, by_blas_too=False)]
+    for other in others:
+        np.testing.assert_allclose(other.theta, first.theta, rtol=1e-2, atol=1e-3)
+
+
+def test_short_batches_and_narrow_networks_are_not_for_the_blas(two: None) -> None:
+    wide, narrow = Network([Dense(512), Dense(10)], 784), Network([Dense(128), Dense(10)], 784)
+    for network, rows in ((wide, 64), (narrow, 128)):
+        with threads_for(network, rows):
+            leads = team.current()
+            assert leads is not None
+            assert not leads.by_blas
