@@ -94,7 +94,7 @@ def test_what_the_blas_does_not_take_goes_another_way(what: str) -> None:
 
 def trained(size: int, by_blas_too: bool = True) -> Network:
     X, y = np.random.default_rng(0).integers(256, size=(500, 200)).astype(np.uint8), np.arange(500) % 10
-    network = Network([Dense(300, "relu"), Dense(300, "relu"), Dense(10)], 200, seed=0)
+    network = Network([Dense(500, "relu"), Dense(400, "relu"), Dense(10)], 200, seed=0)
     with threadpool_limits(size), threads_for(network, 128):
         leads = team.current()
         assert leads is not None
@@ -114,9 +114,11 @@ def test_wide_networks_train_so_and_can_be_repeated_bit_for_bit(
         np.testing.assert_allclose(other.theta, first.theta, rtol=1e-2, atol=1e-3)
 
 
-def test_short_batches_and_narrow_networks_are_not_for_the_blas(two: None) -> None:
-    wide, narrow = Network([Dense(512), Dense(10)], 784), Network([Dense(128), Dense(10)], 784)
-    for network, rows in ((wide, 64), (narrow, 128)):
+def test_short_batches_narrow_and_small_networks_are_not_for_the_blas(two: None) -> None:
+    wide, narrow, small = (
+        Network([Dense(units), Dense(10)], n) for units, n in ((512, 784), (128, 3072), (300, 500))
+    )
+    for network, rows in ((wide, 64), (narrow, 128), (small, 128)):
         with threads_for(network, rows):
             leads = team.current()
             assert leads is not None

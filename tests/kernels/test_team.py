@@ -283,22 +283,25 @@ def test_a_training_with_a_team_can_be_repeated_bit_for_bit(two: None) -> None:
 
 @pytest.mark.parametrize(
     ("widths", "rows", "shared"),
-    [((128, 10), 32, "all"), ((64, 10), 170, "all"), ((100, 10), 32, "all"), ((100, 10), 200, "updates"),
-     ((1024, 10), 32, "updates"), ((1024, 10), 128, "updates"), ((4, 10), 32, "nothing")],
+    [((128, 10), 32, "all"), ((64, 10), 170, "all"), ((100, 10), 32, "all"), ((100, 10), 200, "by the BLAS"),
+     ((50, 10), 200, "updates"), ((1024, 10), 32, "updates"), ((1024, 10), 128, "by the BLAS"),
+     ((4, 10), 32, "nothing")],
 )  # fmt: skip
 @pytest.mark.parametrize("shareable", [True, False])
 def test_only_work_that_gains_is_shared(
     two: None, widths: tuple[int, ...], rows: int, shared: str, shareable: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Where the BLAS may be called by each member of a team, so are large products."""
     monkeypatch.setattr(by_blas, "SHAREABLE", shareable)
-    shared = "all" if shareable and rows > 64 else shared
+    if shared == "by the BLAS" and not shareable:
+        shared = "updates"
     network = Network([Dense(width, "relu") for width in widths], 3072)
     with threads_for(network, rows):
         leads = team.current()
-        found = "nothing" if leads is None else "all" if leads.multiplies else "updates"
-        assert (found, blas_threads()) == (shared, 1 if shared == "all" else 2)
+        products = None if leads is None else (leads.multiplies, leads.by_blas)
+    assert products == {
+        "nothing": None, "updates": (False, False), "all": (True, False), "by the BLAS": (True, True)
+    }[shared]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

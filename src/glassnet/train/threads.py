@@ -14,6 +14,7 @@ __all__ = ["goes_in_parts", "threads_for"]
 _WORK = 2**20  # multiplications of a forward pass below which nothing is shared out
 _WIDE = 256  # outputs from which the BLAS does large products better
 _SHORT = 64  # rows up to which that is otherwise for any width
+_MANY = 2**18  # parameters from which an update waits for memory, and longer beside the BLAS's own threads
 _EVEN = 16  # float32 numbers in a vector register: other widths leave some of it empty
 
 
@@ -45,5 +46,5 @@ def threads_for(
         for layer in network.every_layer()
     )
     narrow = max(widths) <= _WIDE and even  # each member then keeps its part of the weights in its cache
-    by_blas = not narrow and kernels.shares_large_products(rows)
+    by_blas = not narrow and network.n_parameters >= _MANY and kernels.shares_large_products(rows)
     return kernels.employed(mostly_stored or rounded or narrow or by_blas, by_blas)
