@@ -1,4 +1,4 @@
-"""glassnet as a user has it: its defaults, images as bytes, nothing chosen for the benchmark.
+"""glassnet as a user has it: its defaults, images as bytes, nothing chosen but the form of rows to predict.
 
 "glassnet bf16" may round the factors of large products, as PyTorch's bf16 does; all else stays float32.
 

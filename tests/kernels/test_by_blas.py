@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from glassnet.kernels import by_blas, compiled, team
-from glassnet.kernels.blas import blas_threads
+from glassnet.kernels import blas, by_blas, compiled, team
+from glassnet.kernels.blas import allowed_threads, blas_threads
 from glassnet.kernels.room import spaced
 from glassnet.nn import Dense, Network
 from glassnet.train import Feed, fit
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(0)
-SHAPES = ((128, 300, 101), (129, 1000, 37), (500, 128, 513), (97, 97, 200), (1000, 96, 16), (96, 1100, 10))
+SHAPES = ((128, 300, 101), (129, 1000, 37), (500, 128, 513), (97, 1000, 16), (1100, 960, 1), (96, 1100, 10))
 
 
 @pytest.fixture(params=[1, 2, 3, 8])
@@ -79,7 +81,8 @@ def refused() -> dict[str, tuple[Array, Array, Array]]:
         "other bytes": (A.astype(">f8"), B.astype(">f8"), out.astype(">f8")),
         "float16": (A.astype("f2"), B.astype("f2"), out.astype("f2")),
         "to columns": (A, B, np.asfortranarray(out)),
-        "a short batch": (A[:95], B, out[:95]), "little to do": (A, B[:, :8], out[:, :8]),
+        "a short batch": (A[:95], B, out[:95]), "its gradient": (A[:95].T, A[:95], np.zeros((256, 256))),
+        "little to do": (A, B[:, :8], out[:, :8]),
     }  # fmt: skip
 
 
@@ -92,13 +95,10 @@ def test_what_the_blas_does_not_take_goes_another_way(what: str) -> None:
     np.testing.assert_allclose(out, np.asarray(A, float) @ np.asarray(B, float))
 
 
-def trained(size: int, by_blas_too: bool = True) -> Network:
+def trained(size: int) -> Network:
     X, y = np.random.default_rng(0).integers(256, size=(500, 200)).astype(np.uint8), np.arange(500) % 10
     network = Network([Dense(500, "relu"), Dense(400, "relu"), Dense(10)], 200, seed=0)
     with threadpool_limits(size), threads_for(network, 128):
-        leads = team.current()
-        assert leads is not None
-        assert leads.by_blas == (by_blas_too and size > 1)
         fit(network, Feed(network, X / 255, y), epochs=3, batch_size=128)
     return network
 
@@ -106,10 +106,24 @@ def trained(size: int, by_blas_too: bool = True) -> Network:
 def test_wide_networks_train_so_and_can_be_repeated_bit_for_bit(
     two: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, again = trained(2), trained(2)
-    np.testing.assert_array_equal(first.theta, again.theta)
+    done = []
+
+    def counted(*arguments: Any) -> None:
+        done.append(allowed_threads())
+        by_blas.product_by_blas(*arguments)
+
+    monkeypatch.setattr(compiled, "product_by_blas", counted)
+    first = trained(2)
+    assert (
+        len(done) >= 3 * 4 * 5
+    )  # forward, gradient and back in two wide layers, of which the first has no back
+    assert set(done) == {1}
+    np.testing.assert_array_equal(trained(2).theta, first.theta)
+    done.clear()
+    others = [trained(1)]
     monkeypatch.setattr(by_blas, "SHAREABLE", False)
-    others = [trained(2, by_blas_too=False), trained(1, by_blas_too=False)]
+    others.append(trained(2))
+    assert not done
     for other in others:
         np.testing.assert_allclose(other.theta, first.theta, rtol=1e-2, atol=1e-3)
 
@@ -123,3 +137,31 @@ def test_short_batches_narrow_and_small_networks_are_not_for_the_blas(two: None)
             leads = team.current()
             assert leads is not None
             assert not leads.by_blas
+
+
+@pytest.mark.parametrize(("threads", "by_blas_too"), [(1, False), (2, True), (8, True), (9, False)])
+def test_a_team_that_is_smaller_than_the_blas_leaves_it_the_products(
+    threads: int, by_blas_too: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = SimpleNamespace(info=lambda: [{"num_threads": threads}], limit=lambda limits: nullcontext())
+    monkeypatch.setattr(blas, "_pools", lambda: pools)
+    with team.employed(products=False, by_blas=True):
+        leads = team.current()
+        assert leads is not None
+        assert (leads.size, leads.multiplies, leads.by_blas) == (min(8, threads), by_blas_too, by_blas_too)
+
+
+@pytest.mark.parametrize(
+    ("told", "shareable"),
+    [({}, True), ({"threading_layer": "openmp"}, False), ({"internal_api": "blis"}, False)],
+)
+def test_only_a_blas_of_known_manners_is_called(
+    told: dict[str, str], shareable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has a number of threads for each of its callers would have many in each member."""
+    pools = ThreadpoolController()
+    pools.lib_controllers = [pool for pool in pools.lib_controllers if "numpy" in pool.filepath]
+    for name, value in told.items():
+        setattr(pools.lib_controllers[0], name, value)
+    monkeypatch.setattr(by_blas, "ThreadpoolController", lambda: pools)
+    assert by_blas._made_known() == shareable

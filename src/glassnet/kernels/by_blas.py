@@ -1,6 +1,6 @@
 """Large products by NumPy's own BLAS, in each thread of a team a share of them.
 
-The BLAS has threads of its own, but these spin for an age behind every product, and a team that does all
+The BLAS has threads of its own, but these spin for a while behind every product, and a team that does all
 else shares the processors with them. Where every member of the team calls the BLAS itself, which has one
 thread then, nobody spins beside them. That takes a BLAS that may be called by several threads at once, each
 for itself, and whose number of threads is one for all: OpenBLAS as NumPy's wheels bring it along.
@@ -9,7 +9,7 @@ for itself, and whose number of threads is one for all: OpenBLAS as NumPy's whee
 from __future__ import annotations
 
 import ctypes
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy.typing as npt
@@ -35,7 +35,8 @@ _ROW_BY_ROW, _AS_IT_IS, _TURNED = 101, 111, 112  # as CBLAS numbers them
 
 def _made_known() -> bool:
     """Tell LLVM where the BLAS's products are; whether there is such a BLAS."""
-    for found in ThreadpoolController().select(internal_api="openblas", threading_layer="pthreads").info():
+    pools = ThreadpoolController().select(internal_api="openblas")
+    for found in pools.select(threading_layer="pthreads").info():  # one call for both would ask for either
         library = ctypes.CDLL(found["filepath"])
         if all(hasattr(library, name) for name in _NAMES.values()):
             for name in _NAMES.values():
@@ -49,7 +50,7 @@ SHAREABLE = BYTES > 0 and _made_known()
 
 
 def shares_large_products(rows: int) -> bool:
-    """Whether a team does large products of so many rows as fast as the BLAS with threads of its own."""
+    """Whether a team can share them out to the BLAS, in about the time of the BLAS's own threads."""
     return SHAREABLE and rows >= _LONG_BATCH
 
 
@@ -93,7 +94,7 @@ def product_by_blas(A: Array, B: Array, out: Array, members: team.Team) -> None:
     )  # fmt: skip
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _down(members: int, rows: int) -> int:
     """Into how many shares to cut the rows, of as many as there are members."""
     return max(n for n in range(1, members + 1) if members % n == 0 and (n == 1 or n * _TALL <= rows))

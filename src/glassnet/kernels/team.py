@@ -24,7 +24,7 @@ import numpy.typing as npt
 from numba.extending import register_jitable
 
 from glassnet.kernels import atomic
-from glassnet.kernels.blas import blas_threads
+from glassnet.kernels.blas import allowed_threads, blas_threads
 from glassnet.kernels.jit import jit, variant
 from glassnet.kernels.processors import move_to_processor
 from glassnet.kernels.tile import BYTES
@@ -175,7 +175,7 @@ class Team:
     """
 
     def __init__(self, size: int, multiplies: bool = True, by_blas: bool = False) -> None:
-        self.size, self.multiplies, self.by_blas = size, multiplies, by_blas and size > 1
+        self.size, self.multiplies, self.by_blas = size, multiplies, by_blas and multiplies and size > 1
         self.shortest = LONG if multiplies else _VERY_LONG  # arrays that are worth sharing out
         self._patience = _PATIENCE if multiplies else _A_FEW_LOOKS  # the BLAS needs the processors meanwhile
         self._board = np.zeros(64, np.int64)
@@ -271,12 +271,14 @@ def employed(products: bool = True, by_blas: bool = False) -> Iterator[None]:
     products : the team also does the products, and all BLAS gets one thread: two kinds of waiting threads on
         the same processors are in each other's way. Otherwise the BLAS keeps its threads and the team does
         only what takes milliseconds; so it is where `gemm` has no tile for the processor.
-    by_blas : members call the BLAS for large products (`by_blas.py`), which copies both factors for each
+    by_blas : each member calls the BLAS for its share of large products (`by_blas.py`), and the team does the
+        products for that reason, too; not where the BLAS has one thread, or more than a team has members
     """
     if current() is not None:
         yield
         return
-    products = products and BYTES > 0
+    by_blas = by_blas and 1 < allowed_threads() <= _LARGEST
+    products = (products or by_blas) and BYTES > 0
     with blas_threads(single=products) as allowed:
         team = Team(min(_LARGEST, allowed), products, by_blas)
         try:

@@ -4,6 +4,7 @@ from glassnet.nn.activations import ACTIVATIONS, Activation, activation
 from glassnet.nn.checks import MATMUL_PRECISIONS
 from glassnet.nn.gradient_check import GradientError, gradient_check
 from glassnet.nn.initializers import INITIALIZERS, initializer
+from glassnet.nn.inputs import Inputs
 from glassnet.nn.layers import Activate, Dense, Layer, Parameter, Residual
 from glassnet.nn.losses import (
     LOSSES,
@@ -61,6 +62,7 @@ __all__ = [
     "Dropout",
     "GradientError",
     "Huber",
+    "Inputs",
     "Layer",
     "LayerNorm",
     "Lion",

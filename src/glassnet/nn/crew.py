@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextvars
 import copy
 import itertools
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
@@ -37,7 +36,6 @@ _IN_CACHE = 2**19  # parameters
 _MOST_VALUES = 2**21  # of one layer at a time
 _LARGE = 2**22  # parameters of which a gradient for each stretch would be much memory
 _SHARES = 4  # stretches for each thread: the sums depend on where these begin, but not on who does which
-_hiring = threading.Lock()  # two crews that each put back the number of threads they found would mix it up
 
 
 class Crew:
@@ -114,22 +112,17 @@ def over_rows(
 @contextmanager
 def crewed(network: Network) -> Iterator[None]:
     """Give the network a crew as large as the number of threads of the BLAS, 8 at most; it then gets one."""
-    if network.crew is not None or not _hiring.acquire(blocking=False):
+    if network.crew is not None:
         yield
         return
-    try:
-        with blas_threads() as allowed:
-            if allowed > 1:
-                network.crew = Crew(network, min(_MOST_THREADS, allowed))
-            try:
-                with kernels.alone():
-                    yield
-            finally:
-                if network.crew is not None:
-                    network.crew.dismiss()
-                network.crew = None
-    finally:
-        _hiring.release()
+    with blas_threads() as allowed, kernels.alone():
+        network.crew = Crew(network, min(_MOST_THREADS, allowed)) if allowed > 1 else None
+        try:
+            yield
+        finally:
+            if network.crew is not None:
+                network.crew.dismiss()
+            network.crew = None
 
 
 def outputs(network: Network, rows: Inputs, times: int = 1, per_thread: int = _SHARES) -> Array:

@@ -46,6 +46,13 @@ class Inputs:
     Raises
     ------
     InputError : shapes that do not fit
+
+    Examples
+    --------
+    >>> net = Network([Dense(2)], n_inputs=3, seed=0)
+    >>> pictures, scaling = np.full((2, 3), 255, np.uint8), Scaling(np.array(1 / 255), np.array(0.0))
+    >>> bool(np.allclose(net.predict(pictures, scaling), net.predict(np.ones((2, 3)))))
+    True
     """
 
     def __init__(self, network: Network, X: Any, scaling: AffineScaling | None = None) -> None:
@@ -60,7 +67,7 @@ class Inputs:
                 raise InputError(f"the scaling has shape {part.shape}, but X has {network.n_inputs} columns")
         odd = self.X.dtype.char not in _COMPILED_FOR or not self.X.dtype.isnative
         self.indirect = self.sparse or odd
-        self.ready = scaling is None and not self.sparse and self.X.dtype == network.dtype
+        self.scaled = scaling is not None
         self.dtype, self.n_inputs = network.dtype, network.n_inputs
         self._memory = threading.local()  # rows of several batches are converted at once
 
@@ -91,17 +98,18 @@ class Inputs:
         return network.chunks(rows, max(times, _MORE_BYTES) if bytes_too else times)
 
     def piece(self, network: Network, where: slice) -> Any:
-        """These rows, ready for the network, and not even copied if they are as they are stored."""
-        if self.ready:
-            return np.ascontiguousarray(self.X[where])
-        return self.formed(*self.picked(np.arange(where.start, where.stop)), network)
+        """These rows, ready for the network; not copied if they already lie row by row, of its dtype."""
+        if self.scaled or self.stays_bytes(network, where.stop - where.start):
+            return self.formed(*self.picked(np.arange(where.start, where.stop)), network)
+        some = self.X[where]
+        return np.ascontiguousarray(some.toarray() if self.sparse else some, self.dtype)
 
     def picked(self, rows: Array) -> tuple[Any, Array]:
         """Something that kernels can read, and the row numbers (B,) at which it holds these rows."""
         if not self.indirect:
             return self.X, rows
         some = self.X[rows].toarray() if self.sparse else self.X[rows]
-        return some.astype(self.dtype), np.arange(len(rows))
+        return some.astype(self.dtype, copy=False), np.arange(len(rows))
 
     def formed(self, stored: Any, which: Array, network: Network | None, may_stay: bool = True) -> Any:
         """Rows `which` of `stored`, (B, n_inputs), scaled: numbers, or bytes if this network gains by it."""

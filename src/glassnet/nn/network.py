@@ -173,11 +173,11 @@ class Network:
                 dZ = layer.backward(dZ)
 
     def logits(self, X: Array, scaling: AffineScaling | None = None) -> Array:
-        """Outputs before the link, (n, n_outputs), of any number of rows in any form that `Inputs` takes."""
+        """Outputs before the link, (n, n_outputs), of any number of rows; X, scaling: what `Inputs` takes."""
         return crew.logits(self, X, scaling)
 
     def predict(self, X: Array, scaling: AffineScaling | None = None) -> Array:
-        """Probabilities or values (n, n_outputs), by the loss's link; of stored rows with their `scaling`."""
+        """Probabilities or values, by the loss's link, (n, n_outputs); X, scaling: what `Inputs` takes."""
         return self.loss.link(self.logits(X, scaling))
 
     @property

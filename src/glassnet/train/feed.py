@@ -49,7 +49,7 @@ class Feed(Inputs):
     ) -> None:  # fmt: skip
         super().__init__(network, X, scaling)
         self.augment = augment
-        self.ready = self.ready and augment is None
+        self.ready = not (self.scaled or self.sparse) and augment is None and self.X.dtype == network.dtype
         y = np.asarray(y)
         if y.ndim == 0 or len(y) != self.X.shape[0]:
             raise InputError(f"X has {self.X.shape[0]} rows but y has shape {y.shape}")
@@ -141,15 +141,22 @@ class Feed(Inputs):
 
     def piece(self, network: Network, where: slice) -> Any:
         """X of these rows in this feed's own order, ready for the network, or not even copied."""
-        rows = self.rows[where]
-        if self.ready and len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
-            return super().piece(network, slice(int(rows[0]), int(rows[-1]) + 1))
-        return self.formed(*self.picked(rows), network)
+        return self._piece_at(self._stored_at(where), network)
 
     def stretch(self, network: Network, where: slice) -> tuple[Any, Array, Array]:
-        """X, y and weights of these rows in this feed's own order, X as `piece` gives it."""
+        """X, y and weights of these rows in this feed's own order, as `piece` gives them."""
+        at = self._stored_at(where)
+        return self._piece_at(at, network), self.y[at], self.w[at] if self.weighted else self.w
+
+    def _stored_at(self, where: slice) -> slice | Array:
+        """Where these rows are stored: a slice, if they can be used as they lie there, or their numbers."""
         rows = self.rows[where]
-        return self.piece(network, where), self.y[rows], self.w[rows] if self.weighted else self.w
+        if self.ready and len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all():
+            return slice(int(rows[0]), int(rows[-1]) + 1)
+        return rows
+
+    def _piece_at(self, at: slice | Array, network: Network) -> Any:
+        return self.X[at] if isinstance(at, slice) else self.formed(*self.picked(at), network)
 
 
 def _weights(sample_weight: Array | None, n: int) -> Array | None:

@@ -1,4 +1,4 @@
-"""Threads of a training: a crew for its rows, a team for its kernels, or the BLAS's own for its products."""
+"""Threads of a training: a crew for its rows, or a team for its kernels, beside the BLAS or calling it."""
 
 from __future__ import annotations
 
