@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from glassnet.kernels import by_blas, compiled, team, tile
+from glassnet.kernels import blas, by_blas, compiled, team, tile
 from glassnet.kernels.gemm import gemm_plain
 from glassnet.kernels.jit import jit
 from glassnet.kernels.room import spaced
@@ -175,6 +177,18 @@ def test_a_team_is_employed_in_place_of_the_threads_of_the_blas(two: None) -> No
         assert (leads.size, threading.active_count()) == (1, before)
 
 
+def test_threads_of_the_blas_come_back_whoever_is_last(two: None) -> None:
+    """Two trainings at once: the second finds one thread, and must not put back that one when it ends."""
+    first, second = ExitStack(), ExitStack()
+    with ThreadPoolExecutor(1) as other:
+        first.enter_context(blas.blas_threads())
+        assert other.submit(second.enter_context, blas.blas_threads()).result() == 1
+        first.close()
+        assert blas_threads() == 2
+        other.submit(second.close).result()
+    assert blas_threads() == 2
+
+
 def test_the_strictest_limit_counts(two: None) -> None:
     """A second BLAS that is loaded later has all threads; a limit set before must hold nevertheless."""
     one = ThreadpoolController().select(user_api="blas").lib_controllers[0].filepath
@@ -298,9 +312,10 @@ def test_only_work_that_gains_is_shared(
     network = Network([Dense(width, "relu") for width in widths], 3072)
     with threads_for(network, rows):
         leads = team.current()
-        products = None if leads is None else (leads.multiplies, leads.by_blas)
-    assert products == {
-        "nothing": None, "updates": (False, False), "all": (True, False), "by the BLAS": (True, True)
+        found = blas_threads(), None if leads is None else (leads.multiplies, leads.by_blas)
+    assert found == {
+        "nothing": (2, None), "updates": (2, (False, False)), "all": (1, (True, False)),
+        "by the BLAS": (1, (True, True)),
     }[shared]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from scipy import sparse
 from glassnet import kernels
 from glassnet.data.scaling import Scaling
 from glassnet.errors import InputError
-from glassnet.nn import Dense, Dropout, Network, Residual
+from glassnet.nn import Dense, Dropout, Inputs, Network, Residual, crew
 from glassnet.train import Feed
 from glassnet.train.measure import outputs
 
@@ -49,16 +51,17 @@ FORMS = {
 @pytest.mark.parametrize("n_rows", [0, 1, 40, N])
 @pytest.mark.parametrize("scaling", [None, SCALING, BY_COLUMN], ids=["unscaled", "one number", "by column"])
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_rows_in_any_form_give_what_scaled_floats_give(
-    form: str, scaling: Scaling | None, n_rows: int
+    dtype: str, form: str, scaling: Scaling | None, n_rows: int
 ) -> None:
     if form == "a list" and not n_rows:
         pytest.skip("an empty list has no columns")
-    net, rows = network(), X[:n_rows]
+    net, rows = network(dtype=dtype), X[:n_rows]
     scaled = rows.astype(np.float64) if scaling is None else rows * scaling.scale + scaling.shift
     expected = network(dtype="float64").logits(scaled)
     found = net.logits(FORMS[form](rows), scaling)
-    assert found.dtype == np.float32
+    assert found.dtype == dtype
     assert found.shape == (n_rows, C)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max(initial=1))
 
@@ -71,16 +74,22 @@ def test_a_network_may_begin_with_anything(layers: tuple[Any, ...]) -> None:
     )
 
 
-@pytest.mark.skipif(kernels.FORM == "as floats", reason="floats are what this processor multiplies")
-def test_many_bytes_stay_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = []
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of rows that stayed bytes."""
+    found = []
 
     class Seen(kernels.StoredRows):
         def times(self, *arguments: Any) -> None:
-            taken.append(len(self))
+            found.append(len(self))
             super().times(*arguments)
 
     monkeypatch.setattr(kernels, "StoredRows", Seen)
+    return found
+
+
+@pytest.mark.skipif(kernels.FORM == "as floats", reason="floats are what this processor multiplies")
+def test_many_bytes_stay_bytes(taken: list[int]) -> None:
     net = network()
     net.predict(X, SCALING)
     assert sum(taken) == N
@@ -88,18 +97,42 @@ def test_many_bytes_stay_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(taken) == N
 
 
-def test_one_unit_reads_bytes_on_every_processor() -> None:
+@pytest.mark.skipif(not kernels.STEPS, reason="the definition multiplies floats")
+def test_one_unit_reads_bytes_on_every_processor(taken: list[int]) -> None:
     net = Network([Dense(1)], I, "sigmoid_cross_entropy", seed=0)
     np.testing.assert_allclose(
         net.predict(X, SCALING), net.predict(SCALING.apply(X).astype(np.float32)), rtol=1e-4
     )
+    assert sum(taken) == N
 
 
-def test_a_memory_map_is_read_and_left_as_it_is(tmp_path: Path) -> None:
-    X.tofile(tmp_path / "rows")
-    stored = np.memmap(tmp_path / "rows", np.uint8, "r", shape=X.shape)
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize("scaling", [None, SCALING], ids=["unscaled", "scaled"])
+def test_a_memory_map_for_reading_is_enough(scaling: Scaling | None, dtype: str, tmp_path: Path) -> None:
+    X.astype(dtype).tofile(tmp_path / "rows")
+    stored = np.memmap(tmp_path / "rows", dtype, "r", shape=X.shape)
     net = network()
-    np.testing.assert_array_equal(net.predict(stored, SCALING), net.predict(X, SCALING))
+    np.testing.assert_array_equal(net.predict(stored, scaling), net.predict(X.astype(dtype), scaling))
+
+
+@pytest.mark.parametrize("scaling", [None, SCALING], ids=["unscaled", "scaled"])
+def test_threads_convert_rows_beside_each_other(
+    scaling: Scaling | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network()
+    expected = net.logits(X, scaling)
+    monkeypatch.setattr(crew, "_MANY", 0)
+    monkeypatch.setattr(crew, "blas_threads", lambda: nullcontext(3))
+    for _ in range(5):
+        np.testing.assert_allclose(net.logits(X, scaling), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_inputs_and_feeds_are_pickled_without_their_memory() -> None:
+    net = network()
+    for rows in (Inputs(net, X, SCALING), Feed(net, X, np.zeros(N, int), scaling=SCALING)):
+        first = np.array(rows.piece(net, slice(0, 20)))
+        again = pickle.loads(pickle.dumps(rows))
+        np.testing.assert_array_equal(again.piece(net, slice(0, 20)), first)
 
 
 def test_a_feed_of_the_same_rows_gives_the_same() -> None:
