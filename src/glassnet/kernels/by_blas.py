@@ -27,8 +27,8 @@ __all__ = ["SHAREABLE", "gains_by_blas", "product_by_blas", "shares_large_produc
 
 Array = npt.NDArray[Any]
 _NAMES = {4: "scipy_cblas_sgemm64_", 8: "scipy_cblas_dgemm64_"}  # in NumPy's wheels, by bytes of a number
-#: rows of a batch, and multiplications, from which its copies of both factors pay
-_LONG_BATCH, _WORTH = 96, 2**20
+_LONG_BATCH = 96  # rows from which its copies of both factors pay; nobody changes for the short last batch
+_WORTH = 2**20  # multiplications of a product that is worth sharing out
 _TALL = 64  # rows of a share: all of B is copied for each
 _ROW_BY_ROW, _AS_IT_IS, _TURNED = 101, 111, 112  # as CBLAS numbers them
 
@@ -59,7 +59,6 @@ def gains_by_blas(A: Array, B: Array, out: Array) -> bool:
     (M, K), N = A.shape, B.shape[1]
     return (
         SHAREABLE
-        and min(M, K) >= _LONG_BATCH
         and M * K * N >= _WORTH
         and A.dtype == B.dtype == out.dtype
         and A.dtype.char in "fd"

@@ -49,8 +49,9 @@ class Inputs:
 
     Examples
     --------
-    >>> net = Network([Dense(2)], n_inputs=3, seed=0)
-    >>> pictures, scaling = np.full((2, 3), 255, np.uint8), Scaling(np.array(1 / 255), np.array(0.0))
+    >>> import glassnet as gn
+    >>> net, pictures = gn.Network([Dense(2)], n_inputs=3, seed=0), np.full((2, 3), 255, np.uint8)
+    >>> scaling = gn.fit_scaling(pictures, "unit")
     >>> bool(np.allclose(net.predict(pictures, scaling), net.predict(np.ones((2, 3)))))
     True
     """
