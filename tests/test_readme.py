@@ -19,7 +19,9 @@ def test_the_examples_run_and_print_what_they_say(capsys, tmp_path, monkeypatch)
     assert "(64, 64) (64, 64)" in printed
     assert "layer 1 (Dense): W right" in printed
     assert "wrong" not in printed
-    assert "1.0" in printed.split()
+    right = re.search(r"([\d.]+) of all rows", printed)
+    assert right
+    assert float(right[1]) > 0.95
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:
