@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -37,14 +36,6 @@ SHAPES = (
 )
 
 
-@pytest.fixture(params=[1, 2, 3, 8])
-def members(request: pytest.FixtureRequest) -> Iterator[team.Team]:
-    with blas_threads():
-        made = team.Team(request.param, by_blas=True)
-        yield made
-        made.dismiss()
-
-
 def rows_apart(X: Array) -> Array:
     apart = spaced(X.shape, X.dtype)
     apart[:] = X
@@ -55,21 +46,27 @@ LAID_OUT = {"by rows": np.ascontiguousarray, "by columns": np.asfortranarray, "w
             "turned, with gaps": lambda X: rows_apart(X.T).T}  # fmt: skip
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("size", "dtype"), [(2, "float32"), (2, "float64"), (3, "float32"), (8, "float32")])
 @pytest.mark.parametrize("b", LAID_OUT)
 @pytest.mark.parametrize("a", LAID_OUT)
-def test_every_share_is_what_numpy_gives(a: str, b: str, dtype: str, members: team.Team) -> None:
-    for M, K, N in SHAPES:
-        A = LAID_OUT[a](RNG.normal(size=(M, K)).astype(dtype))
-        B = LAID_OUT[b](RNG.normal(size=(K, N)).astype(dtype))
-        frame = np.full((M, N + 7), np.nan, dtype)
-        out = frame[:, 3:-4]
-        assert by_blas.gains_by_blas(A, B, out)
-        by_blas.product_by_blas(A, B, out, members)
-        exact, size = A.astype(float) @ B.astype(float), np.abs(A).astype(float) @ np.abs(B).astype(float)
-        assert (np.abs(out - exact) <= np.sqrt(K) * np.finfo(dtype).eps * size).all(), (M, K, N)
-        assert np.isnan(frame[:, :3]).all()
-        assert np.isnan(frame[:, -4:]).all()
+def test_every_share_is_what_numpy_gives(a: str, b: str, size: int, dtype: str) -> None:
+    with blas_threads():
+        members = team.Team(size, by_blas=True)
+        for M, K, N in SHAPES:
+            A = LAID_OUT[a](RNG.normal(size=(M, K)).astype(dtype))
+            B = LAID_OUT[b](RNG.normal(size=(K, N)).astype(dtype))
+            frame = np.full((M, N + 7), np.nan, dtype)
+            out = frame[:, 3:-4]
+            assert by_blas.gains_by_blas(A, B, out)
+            by_blas.product_by_blas(A, B, out, members)
+            exact, sizes = (
+                A.astype(float) @ B.astype(float),
+                np.abs(A).astype(float) @ np.abs(B).astype(float),
+            )
+            assert (np.abs(out - exact) <= np.sqrt(K) * np.finfo(dtype).eps * sizes).all(), (M, K, N)
+            assert np.isnan(frame[:, :3]).all()
+            assert np.isnan(frame[:, -4:]).all()
+        members.dismiss()
 
 
 @pytest.mark.parametrize(
