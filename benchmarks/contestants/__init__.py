@@ -88,13 +88,16 @@ def _threads(work: Work) -> Choices:
     return ({"workers": (1, N_CORES)} if work.kind == "sweep" else {}) | {"threads": THREADS}
 
 
+_FORMS: Choices = {"data": ("float32", "uint8")}
+
+
 def _own(work: Work) -> Choices:
     """Bytes whenever it trains: there is nothing to choose."""
-    return {"data": ("float32", "uint8")} if work.kind == "predict" else {}
+    return _FORMS if work.kind == "predict" else {}
 
 
 def _eager(work: Work) -> Choices:
-    return {"data": ("float32", "uint8"), "layout": ("out x in", "in x out")} | _threads(work)
+    return _FORMS | {"layout": ("out x in", "in x out")} | _threads(work)
 
 
 def _scope(work: Work) -> Choices:
@@ -106,7 +109,7 @@ MODES = ("default", "reduce-overhead", "max-autotune-no-cudagraphs")
 
 
 def _compile(work: Work) -> Choices:
-    return _scope(work) | {"mode": MODES, "data": ("float32", "uint8")} | _threads(work)
+    return _scope(work) | {"mode": MODES} | _FORMS | _threads(work)
 
 
 def _bf16(work: Work) -> Choices:
@@ -124,7 +127,7 @@ def _jax(work: Work) -> Choices:
     gather: Choices = {}
     if work.kind != "predict" and work.key not in FULL_BATCH:
         gather = {"gather": ("per batch", "per epoch")}
-    return {"data": ("float32", "uint8")} | gather | {"vectors": ("default", "512 bit")} | _threads(work)
+    return _FORMS | gather | {"vectors": ("default", "512 bit")} | _threads(work)
 
 
 def _jax_environment(settings: Settings) -> dict[str, str]:

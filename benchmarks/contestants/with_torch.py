@@ -78,8 +78,7 @@ class Torch:
         compiled: Callable[[Any], Any] = (
             (lambda f: f) if mode == "eager" else lambda f: torch.compile(f, mode=mode, dynamic=False)
         )
-        form = settings.get("data", "bfloat16" if self.dtype == torch.bfloat16 else "float32")
-        self.X = stored(rows, form, work.batch_size if work.kind == "predict" else None)
+        self.X = stored(rows, settings["data"], work.batch_size if work.kind == "predict" else None)
         if work.positive is None:
             self.y = torch.from_numpy(rows.y)
         else:

@@ -19,6 +19,7 @@ from numba.core import cgutils
 from threadpoolctl import ThreadpoolController
 
 from glassnet.kernels import team
+from glassnet.kernels.gemm import of_one_kind
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.team import cut
 from glassnet.kernels.tile import BYTES
@@ -60,9 +61,7 @@ def gains_by_blas(A: Array, B: Array, out: Array) -> bool:
     return (
         SHAREABLE
         and M * K * N >= _WORTH
-        and A.dtype == B.dtype == out.dtype
-        and A.dtype.char in "fd"
-        and A.dtype.isnative
+        and of_one_kind(A, B, out)
         and _by_rows(out)
         and all(_by_rows(factor) or _by_rows(factor.T) for factor in (A, B))
     )

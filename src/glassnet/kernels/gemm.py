@@ -16,7 +16,7 @@ import numpy.typing as npt
 from glassnet.kernels.jit import jit
 from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_copy, make_tiles
 
-__all__ = ["gemm_plain", "strip", "suits", "tiles"]
+__all__ = ["gemm_plain", "of_one_kind", "strip", "suits", "tiles"]
 
 Array = npt.NDArray[Any]
 _tiles_1, _tiles_2, _tiles_3, _tiles_4 = (make_tiles(vectors) for vectors in (1, 2, 3, 4))
@@ -37,11 +37,14 @@ def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
         and K >= _LEAST
         and N >= _LEAST
         and (threads > 1 or min(M, K) <= _SHORT_BATCH or N <= _FEW_COLUMNS)
-        and A.dtype == B.dtype == out.dtype
-        and A.dtype.char in "fd"
-        and A.dtype.isnative
+        and of_one_kind(A, B, out)
         and out.strides[1] == out.itemsize
     )
+
+
+def of_one_kind(A: Array, B: Array, out: Array) -> bool:
+    """Whether all are floats of one size, in the processor's order of bytes."""
+    return A.dtype == B.dtype == out.dtype and A.dtype.char in "fd" and A.dtype.isnative
 
 
 @jit
