@@ -22,20 +22,26 @@ from glassnet.kernels.halves import (
     across_to_right,
     along_to_left,
     along_to_right,
+    bytes_across_to_left,
+    bytes_along_to_left,
     vectors_of_halves,
 )
 from glassnet.kernels.instructions import FEATURES
 from glassnet.kernels.jit import jit
-from glassnet.kernels.memory import new_lines, up_to
-from glassnet.kernels.team import cut_product
+from glassnet.kernels.memory import copy_bytes, new_lines, up_to
+from glassnet.kernels.team import cut, cut_product
 
-__all__ = ["REGISTERS", "ROUNDED", "gains_by_halves", "product_by_halves", "rounding_pays"]
+__all__ = [
+    "IN_VECTORS", "REGISTERS", "ROUNDED", "gains_by_halves", "product_by_halves", "rounding_pays",
+    "stored_by_halves",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 #: whether this processor rounds by one instruction, and multiplies in vectors at least (AVX-512 BF16)
 _AVAILABLE = THIS_PROCESSOR and bool(FEATURES.get("avx512bf16"))
 #: the setting of registers of squares, or None for vectors (not timed yet, only tested, with imitations)
 REGISTERS = SQUARES if HALVES_TOO else None
+IN_VECTORS = _AVAILABLE and REGISTERS is None
 #: whose factors are rounded here for a network that allows it
 ROUNDED = "all large products" if _AVAILABLE else "products of stored bytes" if HAS_DIGITS else "no products"
 _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of the factors fill all registers
@@ -71,6 +77,9 @@ def product_by_halves(A: Array, B: Array, out: Array) -> None:
     members = team.willing(A.size * B.shape[1] // 8)
     if members is None:
         _alone(REGISTERS, *_stored(A), *_stored(B), out)
+    elif IN_VECTORS and len(A) < len(B) and B.strides[1] == 4:  # its rows of a layer's weights
+        terms = [(REGISTERS, *_stored(A[:, i:j]), *_stored(B[i:j])) for i, j in cut(len(B), members.size)]
+        members.add_up(_together, terms, out)
     else:
         parts = cut_product(A, B, out, members.size)
         members.do(_together, tuple((REGISTERS, *_stored(a), *_stored(b), c) for a, b, c in parts))
@@ -85,38 +94,94 @@ def _product(squares: Any, A: Array, a_turned: bool, B: Array, b_turned: bool, o
     """out (M, N) = A (M, K) @ B (K, N), each as it is or turned; rows have no gaps inside."""
     if squares is not None:
         take(squares.ctypes.data)
-    (M, N), K = out.shape, A.shape[0] if a_turned else A.shape[1]
-    deepest = _LESS_DEEP if squares is None else _DEEP
-    pieces = (K + deepest - 1) // deepest
-    deep = up_to((K + pieces - 1) // pieces, _WIDE)
-    high, broad = min(_HIGH, up_to(M, _WIDE)), min(_BROAD, up_to(N, _WIDE))
-    step = deep // _WIDE * _SQUARE  # bytes of 16 rows of A, or of 16 columns of B
-    left, right = new_lines(high // TALL * step), new_lines(broad // TALL * step)
-    edge, corner = np.zeros((_WIDE, _WIDE), np.float32), np.zeros((_WIDE, _WIDE), np.float32)
+    M, K = len(out), A.shape[0] if a_turned else A.shape[1]
+    deep, high = _piece(squares, M, K)
+    left, right, edge = _room(deep, high), _room(deep, min(_BROAD, out.shape[1])), _new_block()
     for k in range(0, K, deep):
         depth = min(deep, K - k)
-        n_squares = up_to(depth, _WIDE) // _WIDE
         for top in range(0, M, high):
             some = min(high, M - top)
-            _to_squares(A, not a_turned, True, top, some, k, depth, edge, left.ctypes.data, step)
-            for n in range(0, N, broad):
-                width = min(broad, N - n)
-                _to_squares(B, b_turned, False, n, width, k, depth, edge, right.ctypes.data, step)
-                for i in range(0, some, _WIDE):  # whole rows, one after the other
-                    a = left.ctypes.data + i // TALL * step
-                    for j in range(0, width, _WIDE):
-                        b = right.ctypes.data + j // TALL * step
-                        tall, wide = min(_WIDE, some - i), min(_WIDE, width - j)
-                        if tall == _WIDE and wide == _WIDE:
-                            to = out.ctypes.data + (top + i) * out.strides[0] + 4 * (n + j)
-                            _block(squares, a, b, step, n_squares, to, out.strides[0], k == 0)
-                        else:
-                            _block(
-                                squares, a, b, step, n_squares, corner.ctypes.data, corner.strides[0], True
-                            )  # fmt: skip
-                            _put(corner, out, top + i, n + j, tall, wide, k == 0)
+            _to_squares(A, None, not a_turned, True, top, some, k, depth, edge, left)
+            _multiply(squares, left, top, some, B, b_turned, k, depth, right, edge, out)
     if squares is not None:
         hand_back()
+
+
+def stored_by_halves(
+    turned: bool, X: Array, rows: Array, start: int, scale: Array, shift: Array, B: Array, out: Array
+) -> None:  # fmt: skip
+    """out (M, N) = A (M, K) @ B (K, N), where A are stored bytes, X[rows, start:] * scale + shift, or turned.
+
+    In vectors; the bytes become halves without being floats before.
+    """
+    M, K = len(out), len(B)
+    deep, high = _piece(None, M, K)
+    left, right, edge = _room(deep, high), _room(deep, min(_BROAD, out.shape[1])), _new_block()
+    scaling = scale[0], shift[0]
+    for k in range(0, K, deep):
+        depth = min(deep, K - k)
+        for top in range(0, M, high):
+            some = min(high, M - top)
+            if turned:
+                stored = _rows(X, rows[k : k + depth], start + top, some)
+            else:
+                stored = _rows(X, rows[top : top + some], start + k, depth)
+            _to_squares(stored, scaling, not turned, True, 0, some, 0, depth, edge, left)
+            _multiply(None, left, top, some, B, False, k, depth, right, edge, out)
+
+
+@jit
+def _rows(X: Array, rows: Array, start: int, n: int) -> Any:
+    """n columns of some rows, one after the other."""
+    found = np.empty((len(rows), n), np.uint8)
+    for i in range(len(rows)):
+        copy_bytes(found.ctypes.data + i * n, X.ctypes.data + rows[i] * X.strides[0] + start, n)
+    return found
+
+
+@jit
+def _piece(squares: Any, M: int, K: int) -> tuple[int, int]:
+    """Terms at a time, and rows of A: of a smaller product no more than it has."""
+    deepest = _LESS_DEEP if squares is None else _DEEP
+    pieces = (K + deepest - 1) // deepest
+    return up_to((K + pieces - 1) // pieces, _WIDE), min(_HIGH, up_to(M, _WIDE))
+
+
+@jit
+def _room(deep: int, n: int) -> Any:
+    """For the squares of `deep` terms of n rows of A, or columns of B: one row for each sixteen of them."""
+    n = up_to(n, _WIDE) // TALL
+    return new_lines(n * deep // _WIDE * _SQUARE).reshape(n, -1)
+
+
+@jit
+def _new_block() -> Any:
+    """Memory for 32 x 32 numbers that stick out of a factor, or of the result."""
+    return np.zeros((_WIDE, _WIDE), np.float32)
+
+
+@jit
+def _multiply(
+    squares: Any, left: Array, top: int, some: int, B: Array, b_turned: bool, k: int, depth: int,
+    right: Array, edge: Array, out: Array,
+) -> None:  # fmt: skip
+    """out[top : top + some] = or += what is in `left` @ B[k : k + depth], by `right` the columns of B."""
+    step, n_squares = left.strides[0], up_to(depth, _WIDE) // _WIDE
+    broad, N = len(right) * TALL, out.shape[1]
+    for n in range(0, N, broad):
+        width = min(broad, N - n)
+        _to_squares(B, None, b_turned, False, n, width, k, depth, edge, right)
+        for i in range(0, some, _WIDE):  # whole rows, one after the other
+            a = left.ctypes.data + i // TALL * step
+            for j in range(0, width, _WIDE):
+                b = right.ctypes.data + j // TALL * step
+                tall, wide = min(_WIDE, some - i), min(_WIDE, width - j)
+                if tall == _WIDE and wide == _WIDE:
+                    to = out.ctypes.data + (top + i) * out.strides[0] + 4 * (n + j)
+                    _block(squares, a, b, step, n_squares, to, out.strides[0], k == 0)
+                else:
+                    _block(squares, a, b, step, n_squares, edge.ctypes.data, edge.strides[0], True)
+                    _put(edge, out, top + i, n + j, tall, wide, k == 0)
 
 
 @jit
@@ -138,30 +203,44 @@ def _put(corner: Array, out: Array, i: int, j: int, tall: int, wide: int, fresh:
 
 @jit
 def _to_squares(
-    F: Array, along: bool, is_left: bool, first: int, n: int, k: int, depth: int, edge: Array, to: int,
-    step: int,
+    F: Array, scaling: Any, along: bool, is_left: bool, first: int, n: int, k: int, depth: int, edge: Array,
+    to: Array,
 ) -> None:  # fmt: skip
-    """n rows of A, or columns of B, and `depth` terms of theirs; zeros fill up whole squares, and pairs."""
-    row, start = F.strides[0], np.int64(F.ctypes.data)
-    start += row * first + 4 * k if along else row * k + 4 * first
+    """n rows of A, or columns of B, and `depth` terms of theirs; zeros fill up whole squares, and pairs.
+
+    Bytes have a scaling: what they are multiplied by, and what is added.
+    """
+    row, size, start, step = F.strides[0], F.itemsize, np.int64(F.ctypes.data), to.strides[0]
+    start += row * first + size * k if along else row * k + size * first
     blocks, squares = n // ROWS, depth // TERMS
     if along:
         for i in range(blocks):
-            _fill(along, is_left, start + row * ROWS * i, row, squares, to + i * step, _SQUARE)
+            at = to.ctypes.data + i * step
+            _fill(scaling, along, is_left, start + row * ROWS * i, row, squares, at, _SQUARE)
     else:
         for j in range(squares):
-            _fill(along, is_left, start + row * TERMS * j, row, blocks, to + j * _SQUARE, step)
+            at = to.ctypes.data + j * _SQUARE
+            _fill(scaling, along, is_left, start + row * TERMS * j, row, blocks, at, step)
     for i in range(up_to(n, _WIDE) // ROWS):
         for j in range(squares if i < blocks else 0, up_to(depth, TERMS) // TERMS):
-            _copy_some(F, along, first + ROWS * i, n - ROWS * i, k + TERMS * j, depth - TERMS * j, edge)
-            at = to + i * step + j * _SQUARE
-            _fill(along, is_left, edge.ctypes.data, edge.strides[0], 1, at, _SQUARE)
+            _copy_some(
+                F, scaling, along, first + ROWS * i, n - ROWS * i, k + TERMS * j, depth - TERMS * j, edge
+            )  # fmt: skip
+            at = to.ctypes.data + i * step + j * _SQUARE
+            _fill(None, along, is_left, edge.ctypes.data, edge.strides[0], 1, at, _SQUARE)
 
 
 @jit
-def _fill(along: bool, is_left: bool, source: int, row: int, n: int, to: int, next_square: int) -> None:
+def _fill(
+    scaling: Any, along: bool, is_left: bool, source: int, row: int, n: int, to: int, next_square: int
+) -> None:  # fmt: skip
     """n squares in the way that suits a factor's side, and how it lies in memory (`halves.py`)."""
-    if along and is_left:
+    if scaling is not None:
+        if along:
+            bytes_along_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
+        else:
+            bytes_across_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
+    elif along and is_left:
         along_to_left(source, row, n, to, next_square)
     elif along:
         along_to_right(source, row, n, to, next_square)
@@ -172,15 +251,18 @@ def _fill(along: bool, is_left: bool, source: int, row: int, n: int, to: int, ne
 
 
 @jit
-def _copy_some(F: Array, along: bool, first: int, n: int, k: int, depth: int, edge: Array) -> None:
+def _copy_some(
+    F: Array, scaling: Any, along: bool, first: int, n: int, k: int, depth: int, edge: Array
+) -> None:  # fmt: skip
     """The numbers of a square that is not whole, and zeros for all others."""
     edge[:] = 0
     for i in range(min(n, ROWS)):
         for j in range(min(depth, TERMS)):
-            if along:
-                edge[i, j] = F[first + i, k + j]
+            to, at = ((i, j), (first + i, k + j)) if along else ((j, i), (k + j, first + i))
+            if scaling is None:
+                edge[to] = F[at]
             else:
-                edge[j, i] = F[k + j, first + i]
+                edge[to] = F[at] * scaling[0] + scaling[1]
 
 
 _alone, _together = jit(_product), team.divided(_product)

@@ -21,6 +21,7 @@ __all__ = [
     "WORDS",
     "Lanes",
     "called",
+    "fetch",
     "further",
     "load",
     "load_bytes",
@@ -174,6 +175,14 @@ def number(builder: Any, number: int) -> Lanes:
 
 def load(builder: Any, kind: Any, address: Any) -> Lanes:
     return Lanes(builder, builder.load(builder.inttoptr(address, kind.as_pointer()), align=1))
+
+
+def fetch(builder: Any, address: Any, to_write: bool) -> None:
+    """Have the processor bring the cache line of an address near, while it goes on with other work."""
+    prefetch = called(builder, "llvm.prefetch.p0", ir.VoidType(), ir.PointerType(), _I32, _I32, _I32)
+    closest, data = _I32(3), _I32(1)
+    line = builder.inttoptr(address, ir.PointerType())
+    builder.call(prefetch, [line, _I32(int(to_write)), closest, data])
 
 
 def side_by_side(a: Lanes, b: Lanes, c: Lanes, d: Lanes) -> Lanes:

@@ -11,7 +11,7 @@ from numba.core import cgutils
 from numba.np import numpy_support
 
 from glassnet.kernels.jit import intrinsic, jit
-from glassnet.kernels.lanes import called
+from glassnet.kernels.lanes import fetch
 from glassnet.kernels.room import LINE
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 array_at: Any = numpy_support.carray
-_I8, _I32 = ir.IntType(8), ir.IntType(32)
+_I8 = ir.IntType(8)
 
 
 @jit
@@ -61,11 +61,8 @@ def fetch_soon(_context: Any, address: Any, n: Any) -> Any:
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         address, n = args
-        fetch = called(builder, "llvm.prefetch.p0", ir.VoidType(), ir.PointerType(), _I32, _I32, _I32)
-        to_read, closest, data = _I32(0), _I32(3), _I32(1)
         with cgutils.for_range(builder, builder.udiv(builder.add(n, n.type(LINE - 1)), n.type(LINE))) as loop:
-            line = builder.add(address, builder.mul(loop.index, n.type(LINE)))
-            builder.call(fetch, [builder.inttoptr(line, ir.PointerType()), to_read, closest, data])
+            fetch(builder, builder.add(address, builder.mul(loop.index, n.type(LINE))), to_write=False)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), generate

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from glassnet.kernels import team
 from glassnet.kernels.amx import SQUARES
 from glassnet.kernels.by_digits import columns_times, rows_times
+from glassnet.kernels.by_halves import IN_VECTORS, rounding_pays, stored_by_halves
 from glassnet.kernels.digits import AVAILABLE
 from glassnet.kernels.jit import jit
 from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
@@ -80,7 +81,7 @@ class StoredRows:
     def times(self, W: Array, out: Array, may_round: bool = False) -> None:
         """out (B, N) = these @ W (K, N); out is float32, its rows without gaps."""
         W = np.ascontiguousarray(W, np.float32)
-        form, first = (_ROWS_BY_ONE, ()) if out.shape[1] == 1 else (_ROWS, (self.registers, may_round))
+        form, first = self.form(out.shape[1], may_round, turned=False)
         members, edges = self.shares(out.shape[1])
         if members is None:
             form.alone(*first, self.X, self.rows, 0, self.scale, self.shift, W, out)
@@ -90,6 +91,14 @@ class StoredRows:
                 [(*first, self.X, self.rows, i, self.scale, self.shift, W[i:j]) for i, j in edges],
                 out,
             )
+
+    def form(self, N: int, may_round: bool, turned: bool) -> tuple[_Form, tuple[Any, ...]]:
+        """How products with N columns of these rows, or of them transposed, are done; its first arguments."""
+        if N == 1:
+            return (_COLUMNS_BY_ONE if turned else _ROWS_BY_ONE), ()
+        if may_round and IN_VECTORS and rounding_pays(len(self), self.X.shape[1], N):
+            return _BY_HALVES, (turned,)
+        return (_COLUMNS if turned else _ROWS), (self.registers, may_round)
 
     def shares(self, N: int) -> tuple[team.Team | None, tuple[tuple[int, int], ...]]:
         """The team, if a product with N columns is worth sharing out, and each member's columns of X."""
@@ -108,7 +117,7 @@ class StoredColumns:
         """out (K, N) = these @ D (B, N); out is float32, its rows without gaps."""
         D = np.ascontiguousarray(D, np.float32)  # somebody's layer may hand back another kind
         A = self.T
-        form, first = (_COLUMNS_BY_ONE, ()) if out.shape[1] == 1 else (_COLUMNS, (A.registers, may_round))
+        form, first = A.form(out.shape[1], may_round, turned=True)
         members, edges = A.shares(out.shape[1])
         if members is None:
             form.alone(*first, A.X, A.rows, 0, A.scale, A.shift, D, out)
@@ -126,7 +135,7 @@ class _Form(NamedTuple):
     together: Any
 
 
-_ROWS, _ROWS_BY_ONE, _COLUMNS, _COLUMNS_BY_ONE = (
+_ROWS, _ROWS_BY_ONE, _COLUMNS, _COLUMNS_BY_ONE, _BY_HALVES = (
     _Form(jit(work), team.divided(work))
-    for work in (rows_times, rows_by_one_column, columns_times, columns_by_one_column)
+    for work in (rows_times, rows_by_one_column, columns_times, columns_by_one_column, stored_by_halves)
 )
