@@ -22,13 +22,13 @@ from glassnet.kernels.halves import (
     across_to_right,
     along_to_left,
     along_to_right,
-    bytes_across_to_left,
-    bytes_along_to_left,
+    roomacross_to_left,
+    roomalong_to_left,
     vectors_of_halves,
 )
 from glassnet.kernels.instructions import FEATURES
 from glassnet.kernels.jit import jit
-from glassnet.kernels.memory import copy_bytes, new_lines, up_to
+from glassnet.kernels.memory import copy_bytes, fetch_soon, new_lines, up_to
 from glassnet.kernels.team import cut, cut_product
 
 __all__ = [
@@ -117,26 +117,27 @@ def stored_by_halves(
     M, K = len(out), len(B)
     deep, high = _piece(None, M, K)
     left, right, edge = _room(deep, high), _room(deep, min(_BROAD, out.shape[1])), _new_block()
-    scaling = scale[0], shift[0]
+    scaling, room = (scale[0], shift[0]), new_lines(deep * high)
     for k in range(0, K, deep):
         depth = min(deep, K - k)
         for top in range(0, M, high):
             some = min(high, M - top)
             if turned:
-                stored = _rows(X, rows[k : k + depth], start + top, some)
+                stored = _copy_rows(X, rows[k : k + depth], start + top, some, room)
             else:
-                stored = _rows(X, rows[top : top + some], start + k, depth)
+                stored = _copy_rows(X, rows[top : top + some], start + k, depth, room)
             _to_squares(stored, scaling, not turned, True, 0, some, 0, depth, edge, left)
             _multiply(None, left, top, some, B, False, k, depth, right, edge, out)
 
 
 @jit
-def _rows(X: Array, rows: Array, start: int, n: int) -> Any:
-    """n columns of some rows, one after the other."""
-    found = np.empty((len(rows), n), np.uint8)
+def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
+    """n columns of some rows, without gaps, in the memory of `to`."""
     for i in range(len(rows)):
-        copy_bytes(found.ctypes.data + i * n, X.ctypes.data + rows[i] * X.strides[0] + start, n)
-    return found
+        at = X.ctypes.data + rows[i] * X.strides[0] + start
+        copy_bytes(to.ctypes.data + i * n, at, n)
+        fetch_soon(at + n, n)  # the next columns, for the next call
+    return to[: len(rows) * n].reshape(len(rows), n)
 
 
 @jit
@@ -237,9 +238,9 @@ def _fill(
     """n squares in the way that suits a factor's side, and how it lies in memory (`halves.py`)."""
     if scaling is not None:
         if along:
-            bytes_along_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
+            roomalong_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
         else:
-            bytes_across_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
+            roomacross_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
     elif along and is_left:
         along_to_left(source, row, n, to, next_square)
     elif along:

@@ -102,7 +102,7 @@ class Network:
         self.statistics = lay_out([(lay, p) for lay in layers for p in lay.statistics()])
         self.segments = segments(self.slots)
         self.widest = max(self.n_inputs, *(layer.n_out for layer in layers))
-        self.chunk_rows = max(32, CHUNK_VALUES // self.widest // 8 * 8)  # products like them even
+        self.chunk_rows = max(32, CHUNK_VALUES // self.widest // 32 * 32)  # products like them even
         self.capacity = self.rows = 0
 
     def _bind(self) -> None:
