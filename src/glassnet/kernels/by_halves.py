@@ -22,8 +22,8 @@ from glassnet.kernels.halves import (
     across_to_right,
     along_to_left,
     along_to_right,
-    roomacross_to_left,
-    roomalong_to_left,
+    bytes_across_to_left,
+    bytes_along_to_left,
     vectors_of_halves,
 )
 from glassnet.kernels.instructions import FEATURES
@@ -238,9 +238,9 @@ def _fill(
     """n squares in the way that suits a factor's side, and how it lies in memory (`halves.py`)."""
     if scaling is not None:
         if along:
-            roomalong_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
+            bytes_along_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
         else:
-            roomacross_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
+            bytes_across_to_left(source, row, n, to, next_square, scaling[0], scaling[1])
     elif along and is_left:
         along_to_left(source, row, n, to, next_square)
     elif along:
