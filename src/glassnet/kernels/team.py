@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
+Array = npt.NDArray[Any]
 LONG = 2**15  # numbers in a vector below which a team does not pay (for products: multiplications / 8)
 _VERY_LONG = 2**20  # where the BLAS has threads of its own
 _LARGEST = 8  # members: they learn of a job one after the other, and parts of 16 rows are over by then
@@ -181,7 +182,7 @@ class Team:
         self._board = np.zeros(64, np.int64)
         self._job: tuple[int, Share, tuple[Any, ...]] = (0, _watch, ())
         self._dismissed = False
-        self._scratch: dict[Any, npt.NDArray[Any]] = {}
+        self._scratch: dict[Any, Array] = {}
         self._members = [
             threading.Thread(target=self._member, args=(i,), daemon=True) for i in range(1, size)
         ]
@@ -190,7 +191,7 @@ class Team:
         for member in self._members:
             member.start()
 
-    def scratch(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    def scratch(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """An array to be written first, the same one at every call with this name, shape and dtype."""
         key = (name, shape, np.dtype(dtype))
         if key not in self._scratch:
@@ -206,13 +207,15 @@ class Team:
         if not share(self._board, number, parts, True, 0):
             raise RuntimeError("a part of the work shared out to threads failed: is there enough memory?")
 
-    def add_up(self, share: Share, parts: Sequence[tuple[Any, ...]], out: npt.NDArray[Any]) -> None:
+    def add_up(self, share: Share, parts: Sequence[tuple[Any, ...]], out: Array) -> None:
         """out = the sum of what the kernel writes to its last argument, for each part a term like `out`."""
         terms = self.scratch("terms", (len(parts), *out.shape), out.dtype)
-        self.do(share, tuple((*part, term) for part, term in zip(parts, terms, strict=True)))
-        out[...] = terms[0]
+        first = out if out.flags.c_contiguous else terms[0]  # all are of one kind, for the compiled kernel
+        self.do(share, tuple((*part, term) for part, term in zip(parts, [first, *terms[1:]], strict=True)))
         for term in terms[1:]:
-            out += term
+            _add(first.reshape(-1), term.reshape(-1))
+        if first is not out:
+            out[...] = first
 
     def _member(self, place: int) -> None:
         move_to_processor(place)
@@ -230,6 +233,12 @@ class Team:
         self._dismissed = True
         for member in self._members:
             member.join()
+
+
+@shared
+def _add(total: Array, term: Array) -> None:
+    for i in range(len(total)):
+        total[i] += term[i]
 
 
 _local = threading.local()
