@@ -47,8 +47,7 @@ ROUNDED = "all large products" if _AVAILABLE else "products of stored bytes" if 
 _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of the factors fill all registers
 #: terms at a time, rows of A and columns of B whose halves are kept at a time, in the second cache: sums
 #: seldom leave the registers (6.6 ms in place of 8.3 with 256 terms, 704 x 3072 x 1024)
-_DEEP, _HIGH, _BROAD = 768, 768, 512
-_LESS_DEEP = 384  # in vectors, which read B's 32 columns again for every eight rows: from the first cache
+_DEEP, _HIGH, _BROAD = 768, 768, 256 if REGISTERS is None else 512
 _SQUARE = TALL * DEPTH  # bytes
 _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, below which it takes as long
 
@@ -95,7 +94,7 @@ def _product(squares: Any, A: Array, a_turned: bool, B: Array, b_turned: bool, o
     if squares is not None:
         take(squares.ctypes.data)
     M, K = len(out), A.shape[0] if a_turned else A.shape[1]
-    deep, high = _piece(squares, M, K)
+    deep, high = _piece(M, K)
     left, right, edge = _room(deep, high), _room(deep, min(_BROAD, out.shape[1])), _new_block()
     for k in range(0, K, deep):
         depth = min(deep, K - k)
@@ -115,7 +114,7 @@ def stored_by_halves(
     In vectors; the bytes become halves without being floats before.
     """
     M, K = len(out), len(B)
-    deep, high = _piece(None, M, K)
+    deep, high = _piece(M, K)
     left, right, edge = _room(deep, high), _room(deep, min(_BROAD, out.shape[1])), _new_block()
     scaling, room = (scale[0], shift[0]), new_lines(deep * high)
     for k in range(0, K, deep):
@@ -141,10 +140,9 @@ def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
 
 
 @jit
-def _piece(squares: Any, M: int, K: int) -> tuple[int, int]:
+def _piece(M: int, K: int) -> tuple[int, int]:
     """Terms at a time, and rows of A: of a smaller product no more than it has."""
-    deepest = _LESS_DEEP if squares is None else _DEEP
-    pieces = (K + deepest - 1) // deepest
+    pieces = (K + _DEEP - 1) // _DEEP
     return up_to((K + pieces - 1) // pieces, _WIDE), min(_HIGH, up_to(M, _WIDE))
 
 
