@@ -95,7 +95,7 @@ def _product(squares: Any, A: Array, a_turned: bool, B: Array, b_turned: bool, o
         take(squares.ctypes.data)
     M, K = len(out), A.shape[0] if a_turned else A.shape[1]
     deep, high = _piece(M, K)
-    left, right, edge = _room(deep, high), _room(deep, min(_BROAD, out.shape[1])), _new_block()
+    left, right, edge = _room(deep, high), _room(deep, min(_broad(deep), out.shape[1])), _new_block()
     for k in range(0, K, deep):
         depth = min(deep, K - k)
         for top in range(0, M, high):
@@ -115,7 +115,7 @@ def stored_by_halves(
     """
     M, K = len(out), len(B)
     deep, high = _piece(M, K)
-    left, right, edge = _room(deep, high), _room(deep, min(_BROAD, out.shape[1])), _new_block()
+    left, right, edge = _room(deep, high), _room(deep, min(_broad(deep), out.shape[1])), _new_block()
     scaling, room = (scale[0], shift[0]), new_lines(deep * high)
     for k in range(0, K, deep):
         depth = min(deep, K - k)
@@ -144,6 +144,12 @@ def _piece(M: int, K: int) -> tuple[int, int]:
     """Terms at a time, and rows of A: of a smaller product no more than it has."""
     pieces = (K + _DEEP - 1) // _DEEP
     return up_to((K + pieces - 1) // pieces, _WIDE), min(_HIGH, up_to(M, _WIDE))
+
+
+@jit
+def _broad(deep: int) -> int:
+    """Columns of B at a time: more of fewer terms."""
+    return _BROAD * _DEEP // deep // _WIDE * _WIDE
 
 
 @jit
