@@ -239,6 +239,36 @@ def test_a_shift_counts_the_digits_that_are_there(registers: None) -> None:
     assert np.abs(Z).max() < 77 * 640 * 2.0**-22 * np.abs(W).max()
 
 
+@halves
+@pytest.mark.parametrize(("B", "K", "N"), [(32, 2100, 33), (130, 1200, 96), (800, 1601, 300)])
+def test_stored_bytes_become_halves(
+    B: int, K: int, N: int, members: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In vectors: scaled and rounded as if they had been floats, in both products of a layer."""
+    monkeypatch.setattr(by_halves, "REGISTERS", None)
+    assert by_halves.bytes_become_halves(B, K, N)
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (900, K), dtype=np.uint8)
+    rows = rng.permutation(900)[:B]
+    stored = kernels.StoredRows(X, rows, np.float32([1 / 256]), np.float32([-0.375]))
+    A = X[rows] / np.float32(256) - np.float32(0.375)  # exact: there is one rounding only
+    for factor, whole in ((stored, A), (stored.T, A.T)):
+        M = _numbers(whole.shape[1], N, seed=1)
+        found = np.full((len(whole), N), np.nan, np.float32)
+        kernels.product(factor, M, found, may_round=True)
+        _check(found, whole, M)
+        kernels.product(factor, M, found)
+        np.testing.assert_allclose(found, whole @ M.astype(float), rtol=1e-4, atol=1e-3)
+
+
+@halves
+def test_bytes_of_long_batches_of_few_units_keep_their_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(by_halves, "REGISTERS", None)
+    assert by_halves.bytes_become_halves(256, 3072, 64)
+    assert not by_halves.bytes_become_halves(257, 3072, 64)
+    assert not by_halves.bytes_become_halves(128, 128, 100)  # below two million multiplications
+
+
 @pytest.mark.skipif(ROUNDING, reason="this processor rounds")
 def test_elsewhere_nothing_changes() -> None:
     A, B, found = _numbers(128, 256), _numbers(256, 128, seed=1), np.empty((2, 128, 128), np.float32)

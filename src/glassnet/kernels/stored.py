@@ -18,7 +18,7 @@ import numpy.typing as npt
 from glassnet.kernels import team
 from glassnet.kernels.amx import SQUARES
 from glassnet.kernels.by_digits import columns_times, rows_times
-from glassnet.kernels.by_halves import IN_VECTORS, rounding_pays, stored_by_halves
+from glassnet.kernels.by_halves import bytes_become_halves, stored_by_halves
 from glassnet.kernels.digits import AVAILABLE
 from glassnet.kernels.jit import jit
 from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
@@ -32,7 +32,6 @@ FORM = "as floats" if not AVAILABLE else "in vectors" if SQUARES is None else "i
 _LEAST = 64  # columns below which it does not pay
 _FEWEST, _WORTH = 32, 2**16  # rows and bytes of a batch for which it does
 _LONGEST = 65_536  # terms of a sum: even in one piece, 255 * 128 * 65,536 would be below 2^31
-_LONG = 4  # rows for each column from which digits, slow to write, are faster than halves of all bytes
 _MANY = 64  # rows from which squares are faster than vectors
 
 
@@ -97,8 +96,7 @@ class StoredRows:
         """How products with N columns of these rows, or of them transposed, are done; its first arguments."""
         if N == 1:
             return (_COLUMNS_BY_ONE if turned else _ROWS_BY_ONE), ()
-        pays = may_round and IN_VECTORS and rounding_pays(len(self), self.X.shape[1], N)
-        if pays and len(self) <= _LONG * N:
+        if may_round and bytes_become_halves(len(self), self.X.shape[1], N):
             return _BY_HALVES, (turned,)
         return (_COLUMNS if turned else _ROWS), (self.registers, may_round)
 

@@ -209,13 +209,14 @@ class Team:
 
     def add_up(self, share: Share, parts: Sequence[tuple[Any, ...]], out: Array) -> None:
         """out = the sum of what the kernel writes to its last argument, for each part a term like `out`."""
-        terms = self.scratch("terms", (len(parts), *out.shape), out.dtype)
-        first = out if out.flags.c_contiguous else terms[0]  # all are of one kind, for the compiled kernel
-        self.do(share, tuple((*part, term) for part, term in zip(parts, [first, *terms[1:]], strict=True)))
-        for term in terms[1:]:
-            _add(first.reshape(-1), term.reshape(-1))
-        if first is not out:
-            out[...] = first
+        # all of one kind, for the compiled kernel: without gaps
+        total = out if out.flags.c_contiguous else self.scratch("total", out.shape, out.dtype)
+        terms = self.scratch("terms", (len(parts) - 1, *out.shape), out.dtype)
+        self.do(share, tuple((*part, term) for part, term in zip(parts, [total, *terms], strict=True)))
+        for term in terms:
+            _add(total.reshape(-1), term.reshape(-1))
+        if total is not out:
+            out[...] = total
 
     def _member(self, place: int) -> None:
         move_to_processor(place)
