@@ -262,6 +262,38 @@ def test_stored_bytes_become_halves(
 
 
 @halves
+@pytest.mark.parametrize(("M", "K", "N"), [(64, 1700, 300), (800, 256, 256)])
+def test_halves_may_be_kept_for_a_while(M: int, K: int, N: int, registers: str) -> None:
+    """The same bits come of them, until somebody forgets them; and of other products nothing else."""
+    A, W, D = _numbers(M, K), _numbers(K, N, seed=1), _numbers(M, N, seed=2)
+    X = np.random.default_rng(0).integers(0, 256, (M, K), dtype=np.uint8)
+    stored = kernels.StoredRows(X, np.arange(M), np.float32([0.01]), np.float32([0]))
+
+    def products() -> list[Array]:
+        of_bytes = np.full((M, N), np.nan, np.float32)
+        kernels.product(stored, W, of_bytes, may_round=True)
+        return [_product(A, W), of_bytes, _product(D, W.T), _product(A[:40], W[:, :200])]
+
+    expected = products()
+    with by_halves.kept_halves([W], M):
+        for found, wanted in zip(products(), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+        W *= 2  # nobody may do that
+        np.testing.assert_array_equal(_product(A, W), expected[0])
+    for found, wanted in zip(products(), expected, strict=True):
+        np.testing.assert_allclose(found, 2 * wanted, rtol=1e-4, atol=1e-3)
+
+
+@halves
+def test_predictions_follow_the_weights() -> None:
+    X = _numbers(6000, 300)
+    net = Network([Dense(600), Dense(10)], 300, "squared", seed=0, matmul_precision="bfloat16")
+    before = net.predict(X)
+    net.theta *= 2
+    np.testing.assert_array_equal(net.predict(X), 4 * before)  # biases are zero
+
+
+@halves
 def test_bytes_of_long_batches_of_few_units_keep_their_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(by_halves, "REGISTERS", None)
     assert by_halves.bytes_become_halves(256, 3072, 64)

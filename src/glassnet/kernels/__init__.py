@@ -38,6 +38,10 @@ if _form == "reference":
     STEPS: dict[str, Any] = {}  # none in one call
     TAKEN: dict[str, tuple[int, int]] = {}
 
+    def kept_halves(weights: Any, rows: int) -> AbstractContextManager[None]:
+        """None: nothing is rounded."""
+        return nullcontext()
+
     def rounding_pays(M: int, K: int, N: int) -> bool:
         """Never: nothing is rounded."""
         return False
@@ -56,6 +60,7 @@ if _form == "reference":
 else:
     from glassnet.kernels.by_blas import shares_large_products as shares_large_products
     from glassnet.kernels.by_halves import ROUNDED as ROUNDED
+    from glassnet.kernels.by_halves import kept_halves as kept_halves
     from glassnet.kernels.by_halves import rounding_pays as rounding_pays
     from glassnet.kernels.chain import backward_through as backward_through
     from glassnet.kernels.chain import forward_through as forward_through

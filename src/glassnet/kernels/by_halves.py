@@ -6,6 +6,9 @@ precision training"; Kalamkar et al. 2019, "A study of bfloat16 for deep learnin
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -32,8 +35,8 @@ from glassnet.kernels.memory import copy_bytes, fetch_soon, new_lines, up_to
 from glassnet.kernels.team import cut, cut_product
 
 __all__ = [
-    "REGISTERS", "ROUNDED", "bytes_become_halves", "gains_by_halves", "product_by_halves", "rounding_pays",
-    "stored_by_halves",
+    "REGISTERS", "ROUNDED", "as_kept", "bytes_become_halves", "gains_by_halves", "kept_halves",
+    "product_by_halves", "rounding_pays", "stored_by_halves",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -50,6 +53,9 @@ _DEEP, _HIGH, _BROAD = 768, 768, 256 if REGISTERS is None else 512
 _SQUARE = TALL * DEPTH  # bytes
 _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, below which it takes as long
 _LONG = 4  # rows for each column from which digits, slow to write, are faster than halves of all bytes
+
+#: the halves of right factors that do not change for a while, by where these lie
+_kept: ContextVar[dict[tuple[int, ...], Array]] = ContextVar("kept halves of right factors")
 
 
 def rounding_pays(M: int, K: int, N: int) -> bool:
@@ -82,7 +88,8 @@ def product_by_halves(A: Array, B: Array, out: Array) -> None:
     """
     members = team.willing(A.size * B.shape[1] // 8)
     if members is None:
-        _alone(REGISTERS, *_stored(A), *_stored(B), out)
+        right, turned = _stored(B)
+        _alone(REGISTERS, *_stored(A), right if turned else as_kept(right), turned, out)
     elif REGISTERS is None and len(A) < len(B) and B.strides[1] == 4:
         terms = [(REGISTERS, *_stored(A[:, i:j]), *_stored(B[i:j])) for i, j in cut(len(B), members.size)]
         members.add_up(_together, terms, out)
@@ -91,17 +98,53 @@ def product_by_halves(A: Array, B: Array, out: Array) -> None:
         members.do(_together, tuple((REGISTERS, *_stored(a), *_stored(b), c) for a, b, c in parts))
 
 
+@contextmanager
+def kept_halves(weights: Iterable[Array], rows: int) -> Iterator[None]:
+    """Within, products of so many rows with these weights (K, N) find their halves written.
+
+    Nobody may change the weights meanwhile. Threads started within need a copy of the context.
+    """
+    kept = {_place(W): _written(W) for W in weights if rounding_pays(rows, *W.shape)}
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def as_kept(B: Array) -> Array:
+    """The halves of this right factor, if somebody keeps them, else the factor: the compiled loops take both."""
+    kept = _kept.get({})
+    return kept.get(_place(B), B) if kept else B
+
+
+def _place(factor: Array) -> tuple[int, ...]:
+    return (factor.ctypes.data, *factor.shape, *factor.strides)
+
+
+@jit
+def _written(B: Array) -> Any:
+    """The halves of B (K, N), for each piece of its terms the squares of all columns."""
+    K, N = B.shape
+    deep, edge = _terms(K), _new_block()
+    pieces, blocks, size = (K + deep - 1) // deep, up_to(N, _WIDE) // TALL, deep // _WIDE * _SQUARE
+    kept = new_lines(pieces * blocks * size).reshape(pieces, blocks, size)
+    for k in range(0, K, deep):
+        _to_squares(B, None, False, False, 0, N, k, min(deep, K - k), edge, kept[k // deep])
+    return kept
+
+
 def _stored(factor: Array) -> tuple[Array, bool]:
     """As it lies in memory, row after row, and whether that is transposed."""
     return (factor, False) if factor.strides[1] == 4 else (factor.T, True)
 
 
 def _product(squares: Any, A: Array, a_turned: bool, B: Array, b_turned: bool, out: Array) -> None:
-    """out (M, N) = A (M, K) @ B (K, N), each as it is or turned; rows have no gaps inside."""
+    """out (M, N) = A (M, K) @ B (K, N), each as it is or turned; rows have no gaps inside. Or B's halves."""
     if squares is not None:
         take(squares.ctypes.data)
     M, K = len(out), A.shape[0] if a_turned else A.shape[1]
-    deep, high = _piece(M, K)
+    deep, high = _terms(K), min(_HIGH, M)
     left, right, edge = _room(deep, high), _room(deep, min(_broad(deep), out.shape[1])), _new_block()
     for k in range(0, K, deep):
         depth = min(deep, K - k)
@@ -118,10 +161,10 @@ def stored_by_halves(
 ) -> None:  # fmt: skip
     """out (M, N) = A (M, K) @ B (K, N), where A are stored bytes, X[rows, start:] * scale + shift, or turned.
 
-    In vectors; the bytes become halves without being floats before.
+    In vectors; the bytes become halves without being floats before. B, or the halves of all its rows.
     """
-    M, K = len(out), len(B)
-    deep, high = _piece(M, K)
+    M, K = len(out), X.shape[1] if B.ndim == 3 else len(B)
+    deep, high = _terms(K), min(_HIGH, M)
     left, right, edge = _room(deep, high), _room(deep, min(_broad(deep), out.shape[1])), _new_block()
     scaling, room = (scale[0], shift[0]), new_lines(deep * high)
     for k in range(0, K, deep):
@@ -147,10 +190,10 @@ def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
 
 
 @jit
-def _piece(M: int, K: int) -> tuple[int, int]:
-    """Terms at a time, and rows of A: of a smaller product no more than it has."""
+def _terms(K: int) -> int:
+    """Of a piece: as many in each, and whole squares."""
     pieces = (K + _DEEP - 1) // _DEEP
-    return up_to((K + pieces - 1) // pieces, _WIDE), min(_HIGH, up_to(M, _WIDE))
+    return up_to((K + pieces - 1) // pieces, _WIDE)
 
 
 @jit
@@ -179,14 +222,18 @@ def _multiply(
 ) -> None:  # fmt: skip
     """out[top : top + some] = or += what is in `left` @ B[k : k + depth], by `right` the columns of B."""
     step, n_squares = left.strides[0], up_to(depth, _WIDE) // _WIDE
-    broad, N = len(right) * TALL, out.shape[1]
-    for n in range(0, N, broad):
-        width = min(broad, N - n)
-        _to_squares(B, None, b_turned, False, n, width, k, depth, edge, right)
+    deep, N = step // _SQUARE * _WIDE, out.shape[1]
+    for n in range(0, N, _broad(deep)):
+        width = min(_broad(deep), N - n)
+        if B.ndim == 3:
+            first = B.ctypes.data + k // deep * B.strides[0] + n // TALL * step
+        else:
+            first = right.ctypes.data
+            _to_squares(B, None, b_turned, False, n, width, k, depth, edge, right)
         for i in range(0, some, _WIDE):  # whole rows, one after the other
             a = left.ctypes.data + i // TALL * step
             for j in range(0, width, _WIDE):
-                b = right.ctypes.data + j // TALL * step
+                b = first + j // TALL * step
                 tall, wide = min(_WIDE, some - i), min(_WIDE, width - j)
                 if tall == _WIDE and wide == _WIDE:
                     to = out.ctypes.data + (top + i) * out.strides[0] + 4 * (n + j)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from glassnet.kernels import team
 from glassnet.kernels.amx import SQUARES
 from glassnet.kernels.by_digits import columns_times, rows_times
-from glassnet.kernels.by_halves import bytes_become_halves, stored_by_halves
+from glassnet.kernels.by_halves import as_kept, bytes_become_halves, stored_by_halves
 from glassnet.kernels.digits import AVAILABLE
 from glassnet.kernels.jit import jit
 from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
@@ -84,6 +84,7 @@ class StoredRows:
         form, first = self.form(out.shape[1], may_round, turned=False)
         members, edges = self.shares(out.shape[1])
         if members is None:
+            W = as_kept(W) if form is _BY_HALVES else W
             form.alone(*first, self.X, self.rows, 0, self.scale, self.shift, W, out)
         else:
             members.add_up(

@@ -22,6 +22,7 @@ from glassnet import kernels
 from glassnet.kernels.blas import blas_threads
 from glassnet.kernels.processors import leave_processor, processor
 from glassnet.nn.inputs import AffineScaling, Inputs
+from glassnet.nn.layers import Dense
 
 if TYPE_CHECKING:
     from glassnet.nn.network import Network
@@ -146,6 +147,9 @@ def logits(network: Network, X: Any, scaling: AffineScaling | None = None) -> Ar
     # nothing comes back from there; weights too large for the cache are worth more rows at a time
     times = 2 if network.n_parameters <= _IN_CACHE else 4
     times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * network.widest)))
-    with crewed(network) if len(rows) * network.n_parameters >= _MANY else nullcontext():
+    if len(rows) * network.n_parameters < _MANY:
+        return outputs(network, rows, times)
+    rounded = (lay.W for lay in network.every_layer() if isinstance(lay, Dense) and lay.may_round)
+    with crewed(network), kernels.kept_halves(rounded, times * network.chunk_rows):
         # there are no sums, and nobody waits long for the last
         return outputs(network, rows, times, 2 * _SHARES)
