@@ -113,7 +113,7 @@ def kept_halves(weights: Iterable[Array], rows: int) -> Iterator[None]:
 
 
 def as_kept(B: Array) -> Array:
-    """The halves of this right factor, if somebody keeps them, else the factor: the compiled loops take both."""
+    """The halves of this right factor, if somebody keeps them, else itself: the compiled loops take both."""
     kept = _kept.get({})
     return kept.get(_place(B), B) if kept else B
 
@@ -190,7 +190,7 @@ def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
 
 
 @jit
-def _terms(K: int) -> int:
+def _terms(K: int) -> Any:
     """Of a piece: as many in each, and whole squares."""
     pieces = (K + _DEEP - 1) // _DEEP
     return up_to((K + pieces - 1) // pieces, _WIDE)

@@ -17,7 +17,18 @@ from numba.core import cgutils
 
 from glassnet.kernels.instructions import as_halves, plus_products_of_halves
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import FLOATS, LANES, WORDS, Lanes, fetch, further, load, load_bytes, turned, zeros
+from glassnet.kernels.lanes import (
+    FLOATS,
+    LANES,
+    WORDS,
+    Lanes,
+    fetch,
+    further,
+    load,
+    load_bytes,
+    turned,
+    zeros,
+)
 
 __all__ = [
     "ROWS", "TERMS", "across_to_left", "across_to_right", "along_to_left", "along_to_right",
@@ -90,7 +101,8 @@ def _fill(
 
     for first in range(0, LANES, n_words):
         with cgutils.for_range(builder, n) as loop:
-            at, to = further(builder, source, loop.index, kind(wide)), further(builder, out, loop.index, out_square)
+            at = further(builder, source, loop.index, kind(wide))
+            to = further(builder, out, loop.index, out_square)
             found = list(words(at, first))
             for i, word in enumerate(turned(found) if transposed else found):
                 word.store(builder.add(to, kind(4 * LANES * (first + i))))
