@@ -1,7 +1,8 @@
 """Products of floats rounded to 16 bits, for whoever allows it: in squares (Intel AMX) or vectors (AVX-512).
 
-Each factor is rounded to 8 bits of precision, products and sums are float32 (Micikevicius et al. 2018, "Mixed
-precision training"; Kalamkar et al. 2019, "A study of bfloat16 for deep learning training").
+Each factor, in vectors stored bytes too, is rounded to 8 bits of precision, products and sums are float32
+(Micikevicius et al. 2018, "Mixed precision training"; Kalamkar et al. 2019, "A study of bfloat16 for deep
+learning training").
 """
 
 from __future__ import annotations

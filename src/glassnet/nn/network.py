@@ -35,9 +35,9 @@ class Network:
     dtype : "float32" or "float64"
     seed : of the first weights and of dropout
     matmul_precision : "full", or "bfloat16": factors of products from two million multiplications on are
-        rounded to 8 bits of precision where the processor has instructions for it (AVX-512 BF16, AMX),
-        beside stored bytes with AVX-512 VNNI or AMX to 16 bits of their column's largest number, so that
-        the number of rows at a time matters; elsewhere no change
+        rounded to 8 bits of precision where the processor has instructions for it (AVX-512 BF16, AMX);
+        stored bytes stay exact with AMX or AVX-512 VNNI alone, and the floats beside them have 16 bits of
+        their column's largest number, so that the number of rows at a time matters; elsewhere no change
 
     Attributes
     ----------
