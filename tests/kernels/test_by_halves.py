@@ -240,7 +240,7 @@ def test_a_shift_counts_the_digits_that_are_there(registers: None) -> None:
 
 
 @halves
-@pytest.mark.parametrize(("B", "K", "N"), [(32, 2100, 33), (130, 1200, 96), (800, 1601, 300)])
+@pytest.mark.parametrize(("B", "K", "N"), [(32, 2100, 130), (130, 1200, 600), (800, 1601, 300)])
 def test_stored_bytes_become_halves(
     B: int, K: int, N: int, members: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,7 +262,7 @@ def test_stored_bytes_become_halves(
 
 
 @halves
-@pytest.mark.parametrize(("M", "K", "N"), [(64, 1700, 300), (800, 256, 256)])
+@pytest.mark.parametrize(("M", "K", "N"), [(64, 1700, 1100), (800, 256, 256)])
 def test_halves_may_be_kept_for_a_while(M: int, K: int, N: int, registers: str) -> None:
     """The same bits come of them, until somebody forgets them; and of other products nothing else."""
     A, W, D = _numbers(M, K), _numbers(K, N, seed=1), _numbers(M, N, seed=2)
@@ -280,25 +280,46 @@ def test_halves_may_be_kept_for_a_while(M: int, K: int, N: int, registers: str) 
             np.testing.assert_array_equal(found, wanted)
         W *= 2  # nobody may do that
         np.testing.assert_array_equal(_product(A, W), expected[0])
+        if registers == "vectors":
+            np.testing.assert_array_equal(products()[1], expected[1])
     for found, wanted in zip(products(), expected, strict=True):
         np.testing.assert_allclose(found, 2 * wanted, rtol=1e-4, atol=1e-3)
 
 
 @halves
-def test_predictions_follow_the_weights() -> None:
+def test_predictions_follow_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They keep the halves of these, in all threads, no longer than they take."""
+    found: list[bool] = []
+    real = by_halves.as_kept
+
+    def seen(B: Array) -> Array:
+        found.append(real(B) is not B)
+        return real(B)
+
+    monkeypatch.setattr(by_halves, "as_kept", seen)
     X = _numbers(6000, 300)
     net = Network([Dense(600), Dense(10)], 300, "squared", seed=0, matmul_precision="bfloat16")
     before = net.predict(X)
     net.theta *= 2
     np.testing.assert_array_equal(net.predict(X), 4 * before)  # biases are zero
+    assert len(found) > 2
+    assert all(found)
 
 
 @halves
-def test_bytes_of_long_batches_of_few_units_keep_their_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_before_few_units_keep_their_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows there are at a time, which depends on who else is at work."""
     monkeypatch.setattr(by_halves, "REGISTERS", None)
-    assert by_halves.bytes_become_halves(256, 3072, 64)
-    assert not by_halves.bytes_become_halves(257, 3072, 64)
-    assert not by_halves.bytes_become_halves(128, 128, 100)  # below two million multiplications
+    X = np.random.default_rng(0).integers(0, 256, (640, 1024), dtype=np.uint8)
+    for N, become in ((127, False), (128, True)):
+        W = _numbers(1024, N)
+        for M in (64, 640):
+            A = kernels.StoredRows(X, np.arange(M), np.float32([1 / 255]), np.float32([0]))
+            assert by_halves.bytes_become_halves(M, 1024, N) == become
+            found = np.full((M, N), np.nan, np.float32)
+            kernels.product(A, W, found, may_round=True)
+            error = np.abs(found - (X[:M] / 255) @ W.astype(float)).max()
+            assert (error > 0.02) == become
 
 
 @pytest.mark.skipif(ROUNDING, reason="this processor rounds")

@@ -53,7 +53,8 @@ _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of t
 _DEEP, _HIGH, _BROAD = 768, 768, 256 if REGISTERS is None else 512
 _SQUARE = TALL * DEPTH  # bytes
 _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, below which it takes as long
-_LONG = 4  # rows for each column from which digits, slow to write, are faster than halves of all bytes
+_TERMS = 128  # at least for each member
+_FEW = 128  # columns below which, in long batches, digits of W take less time than halves of all bytes
 
 #: the halves of right factors that do not change for a while, by where these lie
 _kept: ContextVar[dict[tuple[int, ...], Array]] = ContextVar("kept halves of right factors")
@@ -76,22 +77,22 @@ def gains_by_halves(A: Array, B: Array, out: Array) -> bool:
 
 
 def bytes_become_halves(M: int, K: int, N: int) -> bool:
-    """Whether M stored rows of K bytes are multiplied so with N columns (in squares, digits are faster)."""
-    return REGISTERS is None and rounding_pays(M, K, N) and M <= _LONG * N
+    """Whether M stored rows of K bytes are multiplied so with N columns (squares multiply bytes as such)."""
+    return REGISTERS is None and N >= _FEW and rounding_pays(M, K, N)
 
 
 def product_by_halves(A: Array, B: Array, out: Array) -> None:
-    """out (M, N) = A (M, K) @ B (K, N); each member of the team has its rows of A, or its columns of B.
+    """out (M, N) = A (M, K) @ B (K, N); each member of the team has its rows of A, columns of B, or terms.
 
     Who leads no team does it alone; in squares so fast that the BLAS would need four to ten processors. In
-    vectors, of short batches each has its terms, so that the rows of W stay with one: W3's step takes 0.86 ms
-    in place of 1.12 (in squares not tried).
+    vectors, terms of short batches, so that rows of W stay with one member: W3's step takes 0.86 ms in place
+    of 1.12 (in squares not tried).
     """
     members = team.willing(A.size * B.shape[1] // 8)
     if members is None:
         right, turned = _stored(B)
         _alone(REGISTERS, *_stored(A), right if turned else as_kept(right), turned, out)
-    elif REGISTERS is None and len(A) < len(B) and B.strides[1] == 4:
+    elif REGISTERS is None and B.strides[1] == 4 and len(B) >= max(2 * len(A), _TERMS * members.size):
         terms = [(REGISTERS, *_stored(A[:, i:j]), *_stored(B[i:j])) for i, j in cut(len(B), members.size)]
         members.add_up(_together, terms, out)
     else:
@@ -103,7 +104,7 @@ def product_by_halves(A: Array, B: Array, out: Array) -> None:
 def kept_halves(weights: Iterable[Array], rows: int) -> Iterator[None]:
     """Within, products of so many rows with these weights (K, N) find their halves written.
 
-    Nobody may change the weights meanwhile. Threads started within need a copy of the context.
+    They are float32, row after row, and nobody may change them meanwhile. Threads need a copy of the context.
     """
     kept = {_place(W): _written(W) for W in weights if rounding_pays(rows, *W.shape)}
     token = _kept.set(kept)
@@ -186,7 +187,7 @@ def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
     for i in range(len(rows)):
         at = X.ctypes.data + rows[i] * X.strides[0] + start
         copy_bytes(to.ctypes.data + i * n, at, n)
-        fetch_soon(at + n, n)  # the next columns, for the next call
+        fetch_soon(at + n, n)  # what the next call mostly asks for
     return to[: len(rows) * n].reshape(len(rows), n)
 
 
@@ -199,8 +200,8 @@ def _terms(K: int) -> Any:
 
 @jit
 def _broad(deep: int) -> int:
-    """Columns of B at a time: more of fewer terms."""
-    return _BROAD * _DEEP // deep // _WIDE * _WIDE
+    """Columns of B at a time: more of fewer terms (in squares not tried)."""
+    return _BROAD if HALVES_TOO else _BROAD * _DEEP // deep // _WIDE * _WIDE
 
 
 @jit
@@ -322,7 +323,7 @@ def _copy_some(
             if scaling is None:
                 edge[to] = F[at]
             else:
-                edge[to] = F[at] * scaling[0] + scaling[1]
+                edge[to] = np.float32(F[at]) * scaling[0] + scaling[1]
 
 
 _alone, _together = jit(_product), team.divided(_product)

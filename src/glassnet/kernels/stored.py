@@ -5,6 +5,7 @@ largest of their column), these as three digits of 8 bits with sign, and the pro
 digits and adds up four products at once (AVX-512 VNNI: 128 multiplications in the time of 32 of floats), or
 sixty-four (AMX: 1,024). The sums of the digits are exact; what is lost is 2^-24 of each column's largest
 number, and a few roundings where the three sums become one float. Sums of floats lose as much, or more.
+For who may round there are two digits, or both factors become halves (`by_halves.py`).
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class StoredRows:
     def times(self, W: Array, out: Array, may_round: bool = False) -> None:
         """out (B, N) = these @ W (K, N); out is float32, its rows without gaps."""
         W = np.ascontiguousarray(W, np.float32)
-        form, first = self.form(out.shape[1], may_round, turned=False)
+        form, first = self._way(out.shape[1], may_round, turned=False)
         members, edges = self.shares(out.shape[1])
         if members is None:
             W = as_kept(W) if form is _BY_HALVES else W
@@ -93,7 +94,7 @@ class StoredRows:
                 out,
             )
 
-    def form(self, N: int, may_round: bool, turned: bool) -> tuple[_Form, tuple[Any, ...]]:
+    def _way(self, N: int, may_round: bool, turned: bool) -> tuple[_Form, tuple[Any, ...]]:
         """How products with N columns of these rows, or of them transposed, are done; its first arguments."""
         if N == 1:
             return (_COLUMNS_BY_ONE if turned else _ROWS_BY_ONE), ()
@@ -118,7 +119,7 @@ class StoredColumns:
         """out (K, N) = these @ D (B, N); out is float32, its rows without gaps."""
         D = np.ascontiguousarray(D, np.float32)  # somebody's layer may hand back another kind
         A = self.T
-        form, first = A.form(out.shape[1], may_round, turned=True)
+        form, first = A._way(out.shape[1], may_round, turned=True)
         members, edges = A.shares(out.shape[1])
         if members is None:
             form.alone(*first, A.X, A.rows, 0, A.scale, A.shift, D, out)

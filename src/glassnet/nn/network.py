@@ -36,8 +36,8 @@ class Network:
     seed : of the first weights and of dropout
     matmul_precision : "full", or "bfloat16": factors of products from two million multiplications on are
         rounded to 8 bits of precision where the processor has instructions for it (AVX-512 BF16, AMX);
-        stored bytes stay exact with AMX or AVX-512 VNNI alone, and the floats beside them have 16 bits of
-        their column's largest number, so that the number of rows at a time matters; elsewhere no change
+        stored bytes stay exact (with AVX-512 BF16 alone: before less than 128 units), the floats beside them
+        have 16 bits of their column's largest, so the number of rows at a time matters; elsewhere no change
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Network:
         self.statistics = lay_out([(lay, p) for lay in layers for p in lay.statistics()])
         self.segments = segments(self.slots)
         self.widest = max(self.n_inputs, *(layer.n_out for layer in layers))
-        self.chunk_rows = max(32, CHUNK_VALUES // self.widest // 32 * 32)  # products like them even
+        self.chunk_rows = max(32, CHUNK_VALUES // self.widest // 32 * 32)  # blocks of products
         self.capacity = self.rows = 0
 
     def _bind(self) -> None:
