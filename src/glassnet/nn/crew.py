@@ -12,7 +12,7 @@ import copy
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -147,9 +147,9 @@ def logits(network: Network, X: Any, scaling: AffineScaling | None = None) -> Ar
     # nothing comes back from there; weights too large for the cache are worth more rows at a time
     times = 2 if network.n_parameters <= _IN_CACHE else 4
     times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * network.widest)))
-    if len(rows) * network.n_parameters < _MANY:
-        return outputs(network, rows, times)
-    rounded = (lay.W for lay in network.every_layer() if isinstance(lay, Dense) and lay.may_round)
-    with crewed(network), kernels.kept_halves(rounded, times * network.chunk_rows):
+    many = len(rows) * network.n_parameters >= _MANY
+    rounded = [lay.W for lay in network.every_layer() if many and isinstance(lay, Dense) and lay.may_round]
+    hired = crewed(network) if many else nullcontext()
+    with hired, kernels.kept_halves(rounded, times * network.chunk_rows):
         # there are no sums, and nobody waits long for the last
         return outputs(network, rows, times, 2 * _SHARES)
