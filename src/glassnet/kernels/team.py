@@ -32,6 +32,7 @@ from glassnet.kernels.tile import BYTES
 __all__ = [
     "LONG",
     "Team",
+    "accumulate",
     "alone",
     "current",
     "cut",
@@ -214,7 +215,7 @@ class Team:
         terms = self.scratch("terms", (len(parts) - 1, *out.shape), out.dtype)
         self.do(share, tuple((*part, term) for part, term in zip(parts, [total, *terms], strict=True)))
         for term in terms:
-            _add(total.reshape(-1), term.reshape(-1))
+            accumulate(total.reshape(-1), term.reshape(-1))
         if total is not out:
             out[...] = total
 
@@ -237,9 +238,10 @@ class Team:
 
 
 @shared
-def _add(total: Array, term: Array) -> None:
+def accumulate(total: Array, grad: Array) -> None:
+    """The kernel of that name (see `reference`), here because the team needs it itself."""
     for i in range(len(total)):
-        total[i] += term[i]
+        total[i] += grad[i]
 
 
 _local = threading.local()

@@ -10,18 +10,12 @@ import numpy.typing as npt
 
 from glassnet.kernels.jit import jit
 from glassnet.kernels.scalars import ROOT, SIGNAL, const, flushed
-from glassnet.kernels.team import shared
+from glassnet.kernels.team import accumulate, shared
 
 __all__ = ["accumulate", "adagrad", "adam", "l2", "lion", "momentum", "nadam", "rmsprop", "sgd"]
 
 Array = npt.NDArray[Any]
 _LANES, _BLOCK = 16, 4096  # sums at a time, as one would wait for each addition; numbers in a float32 sum
-
-
-@shared
-def accumulate(total: Array, grad: Array) -> None:
-    for i in range(len(total)):
-        total[i] += grad[i]
 
 
 @jit
