@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +15,12 @@ _taking = threading.Lock()
 
 
 def _pools() -> Any:
+    return _pools_of(len(sys.modules))
+
+
+@functools.lru_cache(maxsize=1)
+def _pools_of(_n_modules: int) -> Any:
+    """Looking through all libraries takes a millisecond, and another BLAS comes with another module."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")

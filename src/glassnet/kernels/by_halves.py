@@ -51,6 +51,9 @@ _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of t
 #: terms at a time, rows of A and columns of B whose halves are kept at a time, in the second cache: sums
 #: seldom leave the registers (in squares 6.6 ms in place of 8.3 with 256 terms, 704 x 3072 x 1024)
 _DEEP, _HIGH, _BROAD = 768, 768, 256 if REGISTERS is None else 512
+#: and where somebody keeps those of B: all terms at once, so that sums stay in the registers, of fewer rows
+#: (in squares not tried)
+_DEEP_KEPT, _HIGH_KEPT = (3072, 128) if REGISTERS is None else (_DEEP, _HIGH)
 _SQUARE = TALL * DEPTH  # bytes
 _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, below which it takes as long
 _TERMS = 128  # at least for each member
@@ -128,7 +131,7 @@ def _place(factor: Array) -> tuple[int, ...]:
 def _written(B: Array) -> Any:
     """The halves of B (K, N), for each piece of its terms the squares of all columns."""
     K, N = B.shape
-    deep, edge = _terms(K), _new_block()
+    deep, edge = _terms(K, _DEEP_KEPT), _new_block()
     pieces, blocks, size = (K + deep - 1) // deep, up_to(N, _WIDE) // TALL, deep // _WIDE * _SQUARE
     kept = new_lines(pieces * blocks * size).reshape(pieces, blocks, size)
     for k in range(0, K, deep):
@@ -146,12 +149,11 @@ def _product(squares: Any, A: Array, a_turned: bool, B: Array, b_turned: bool, o
     if squares is not None:
         take(squares.ctypes.data)
     M, K = len(out), A.shape[0] if a_turned else A.shape[1]
-    deep, high = _terms(K), min(_HIGH, M)
-    left, right, edge = _room(deep, high), _room(deep, min(_broad(deep), out.shape[1])), _new_block()
-    for k in range(0, K, deep):
-        depth = min(deep, K - k)
-        for top in range(0, M, high):
-            some = min(high, M - top)
+    deep, high, left, right, edge = _places(M, K, out.shape[1], B.ndim == 3)
+    for top in range(0, M, high):
+        some = min(high, M - top)
+        for k in range(0, K, deep):
+            depth = min(deep, K - k)
             _to_squares(A, None, not a_turned, True, top, some, k, depth, edge, left)
             _multiply(squares, left, top, some, B, b_turned, k, depth, right, edge, out)
     if squares is not None:
@@ -166,13 +168,12 @@ def stored_by_halves(
     In vectors; the bytes become halves without being floats before. B, or the halves of all its rows.
     """
     M, K = len(out), X.shape[1] if B.ndim == 3 else len(B)
-    deep, high = _terms(K), min(_HIGH, M)
-    left, right, edge = _room(deep, high), _room(deep, min(_broad(deep), out.shape[1])), _new_block()
+    deep, high, left, right, edge = _places(M, K, out.shape[1], B.ndim == 3)
     scaling, room = (scale[0], shift[0]), new_lines(deep * high)
-    for k in range(0, K, deep):
-        depth = min(deep, K - k)
-        for top in range(0, M, high):
-            some = min(high, M - top)
+    for top in range(0, M, high):
+        some = min(high, M - top)
+        for k in range(0, K, deep):
+            depth = min(deep, K - k)
             if turned:
                 stored = _copy_rows(X, rows[k : k + depth], start + top, some, room)
             else:
@@ -192,9 +193,17 @@ def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
 
 
 @jit
-def _terms(K: int) -> Any:
+def _places(M: int, K: int, N: int, kept: bool) -> Any:
+    """How many terms of how many rows at a time, and memory for these, for columns of B, and for edges."""
+    deep, high = _terms(K, _DEEP_KEPT if kept else _DEEP), min(_HIGH_KEPT if kept else _HIGH, M)
+    columns = 1 if kept else min(_broad(deep), N)
+    return deep, high, _room(deep, high), _room(deep, columns), _new_block()
+
+
+@jit
+def _terms(K: int, most: int) -> Any:
     """Of a piece: as many in each, and whole squares."""
-    pieces = (K + _DEEP - 1) // _DEEP
+    pieces = (K + most - 1) // most
     return up_to((K + pieces - 1) // pieces, _WIDE)
 
 

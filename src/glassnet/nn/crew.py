@@ -36,6 +36,7 @@ _MANY = 2**30  # multiplications that are worth a millisecond to find threads fo
 _IN_CACHE = 2**19  # parameters
 _MOST_VALUES = 2**21  # of one layer at a time
 _LARGE = 2**22  # parameters of which a gradient for each stretch would be much memory
+_BLOCK = 32  # rows: products of rounded factors have blocks of so many
 _SHARES = 4  # stretches for each thread: the sums depend on where these begin, but not on who does which
 
 
@@ -54,11 +55,9 @@ class Crew:
 
     def map(self, work: Callable[[Network, slice], T], n_rows: int, per_thread: int = _SHARES) -> list[T]:
         """What `work` returns for each stretch of the rows, in their order."""
-        network = self.networks[0]
-        shares = len(self.networks) * (per_thread if network.n_parameters <= _LARGE else 1)
-        n_chunks = -(-n_rows // network.chunk_rows)
-        edges = sorted({min(n_rows, n_chunks * i // shares * network.chunk_rows) for i in range(shares + 1)})
-        stretches = list(itertools.starmap(slice, itertools.pairwise(edges))) or [slice(0, 0)]
+        network, size = self.networks[0], len(self.networks)
+        shares = size * (per_thread if network.n_parameters <= _LARGE else 1)
+        stretches = list(_stretches(n_rows, network.chunk_rows, shares, size))
         found: list[T | None] = [None] * len(stretches)
         left = iter(range(len(stretches)))  # whoever is ready takes the next: processors are not equally fast
 
@@ -86,6 +85,17 @@ class Crew:
 
     def dismiss(self) -> None:
         self._threads.shutdown()
+
+
+def _stretches(n_rows: int, chunk_rows: int, shares: int, threads: int) -> Iterator[slice]:
+    """Stretches of a block of rows at least; shorter and shorter, so that nobody waits long for the last."""
+    block = min(_BLOCK, chunk_rows)
+    shares = min(shares, max(1, -(-n_rows // chunk_rows)))
+    falls = 2 if shares >= 2 * threads else 1  # of few, the first would take as long as all others
+    parts = (1 - (1 - i / shares) ** falls for i in range(shares))
+    last = max(0, n_rows // block - 1)
+    starts = sorted({min(last, round(n_rows / block * part)) * block for part in parts})
+    return itertools.starmap(slice, itertools.pairwise((*starts, n_rows)))
 
 
 def twin(network: Network) -> Network:
