@@ -262,52 +262,6 @@ def test_stored_bytes_become_halves(
 
 
 @halves
-@pytest.mark.parametrize(("M", "K", "N"), [(64, 1700, 1100), (800, 256, 256)])
-def test_halves_may_be_kept_for_a_while(M: int, K: int, N: int, registers: str) -> None:
-    """The same sums come of them, until somebody forgets them; and of other products nothing else."""
-    A, W, D = _numbers(M, K), _numbers(K, N, seed=1), _numbers(M, N, seed=2)
-    X = np.random.default_rng(0).integers(0, 256, (M, K), dtype=np.uint8)
-    stored = kernels.StoredRows(X, np.arange(M), np.float32([0.01]), np.float32([0]))
-
-    def products() -> list[Array]:
-        of_bytes = np.full((M, N), np.nan, np.float32)
-        kernels.product(stored, W, of_bytes, may_round=True)
-        return [_product(A, W), of_bytes, _product(D, W.T), _product(A[:40], W[:, :200])]
-
-    expected = products()
-    with by_halves.kept_halves([W], M):
-        kept = products()
-        W *= 2  # nobody may do that
-        np.testing.assert_array_equal(_product(A, W), kept[0])
-        if registers == "vectors":
-            np.testing.assert_array_equal(products()[1], kept[1])
-    for found, wanted in zip(kept, expected, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-3)
-    for found, wanted in zip(products(), expected, strict=True):
-        np.testing.assert_allclose(found, 2 * wanted, rtol=1e-4, atol=1e-3)
-
-
-@halves
-def test_predictions_follow_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They keep the halves of these, in all threads, no longer than they take."""
-    found: list[bool] = []
-    real = by_halves.as_kept
-
-    def seen(B: Array) -> Array:
-        found.append(real(B) is not B)
-        return real(B)
-
-    monkeypatch.setattr(by_halves, "as_kept", seen)
-    X = _numbers(6000, 300)
-    net = Network([Dense(600), Dense(10)], 300, "squared", seed=0, matmul_precision="bfloat16")
-    before = net.predict(X)
-    net.theta *= 2
-    np.testing.assert_array_equal(net.predict(X), 4 * before)  # biases are zero
-    assert len(found) > 2
-    assert all(found)
-
-
-@halves
 def test_bytes_before_few_units_keep_their_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many rows there are at a time, which depends on who else is at work."""
     monkeypatch.setattr(by_halves, "REGISTERS", None)

@@ -38,8 +38,8 @@ if _form == "reference":
     STEPS: dict[str, Any] = {}  # none in one call
     TAKEN: dict[str, tuple[int, int]] = {}
 
-    def kept_halves(weights: Any, rows: int) -> AbstractContextManager[None]:
-        """None: nothing is rounded."""
+    def prepared(weights: Any, rows: int, stored: Any = None) -> AbstractContextManager[None]:
+        """None: floats are multiplied as they are."""
         return nullcontext()
 
     def rounding_pays(M: int, K: int, N: int) -> bool:
@@ -60,7 +60,6 @@ if _form == "reference":
 else:
     from glassnet.kernels.by_blas import shares_large_products as shares_large_products
     from glassnet.kernels.by_halves import ROUNDED as ROUNDED
-    from glassnet.kernels.by_halves import kept_halves as kept_halves
     from glassnet.kernels.by_halves import rounding_pays as rounding_pays
     from glassnet.kernels.chain import backward_through as backward_through
     from glassnet.kernels.chain import forward_through as forward_through
@@ -74,6 +73,7 @@ else:
     from glassnet.kernels.stored import FORM as FORM
     from glassnet.kernels.stored import StoredRows as StoredRows
     from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes
+    from glassnet.kernels.stored import prepared as prepared
     from glassnet.kernels.team import alone as alone
     from glassnet.kernels.team import employed as employed
     from glassnet.kernels.team import work_alone as work_alone

@@ -30,7 +30,7 @@ from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
 from glassnet.kernels.memory import copy_bytes, new_lines, up_to
 
-__all__ = ["columns_times", "rows_times"]
+__all__ = ["columns_times", "digits_of", "rows_times"]
 
 Array = npt.NDArray[Any]
 #: terms of a sum before it becomes a float: it has at most 24 bits, so that nothing is lost; in squares as
@@ -55,6 +55,7 @@ def _to_digits(
     Rows of zeros fill up a multiple of `step`. The offset is what comes of a shift of all the bytes.
     """
     factor, offset = by_column[0], by_column[1]
+    by_column[2] = 0
     K, N = M.shape
     padded = M
     if K % step or N % LANES:
@@ -94,10 +95,42 @@ def _tile_of(squares: Any) -> tuple[int, int, int]:
 
 
 @jit
-def _room_for_digits(deep: int, wide: int) -> Any:
-    """For each sixteen columns, the digits of so many rows."""
-    blocks, size = up_to(wide, LANES) // LANES, deep // GROUP * DIGITS * 64
-    return new_lines(blocks * size).reshape(blocks, size)
+def _size(deep: int, wide: int) -> Any:
+    """Bytes of the digits of so many rows and columns of W, and of what is by column."""
+    return up_to(wide, LANES) * (deep * DIGITS + 4 * _BY_COLUMN)
+
+
+@jit
+def _parts(piece: Any, wide: int) -> Any:
+    """In so many bytes, for each sixteen columns the digits, and behind all of these what is by column."""
+    behind = len(piece) - up_to(wide, LANES) * 4 * _BY_COLUMN
+    return (
+        piece[:behind].reshape(up_to(wide, LANES) // LANES, -1),
+        piece[behind:].view(np.float32).reshape(_BY_COLUMN, -1),
+    )
+
+
+@jit
+def _pieces_of(squares: Any, K: int, N: int) -> Any:
+    """Terms and columns of each piece of W (K, N), whose digits stay in the cache."""
+    _, step, deep = _tile_of(squares)
+    wide = min(N, _WIDE)
+    return up_to(min(K, deep, _PIECE // wide // step * step), step), wide
+
+
+@jit
+def digits_of(squares: Any, may_round: bool, scale: Array, shift: Array, W: Array) -> Any:
+    """W (K, N) made ready for many products with rows: its pieces, by columns and terms."""
+    K, N = W.shape
+    deep, wide = _pieces_of(squares, K, N)
+    across, along, size = (N + wide - 1) // wide, (K + deep - 1) // deep, _size(deep, wide)
+    ready = new_lines(across * along * size).reshape(across, along, size)
+    for i in range(across):
+        for j in range(along):
+            digits, by_column = _parts(ready[i, j], wide)
+            part = W[j * deep : (j + 1) * deep, i * wide : (i + 1) * wide]
+            _to_digits(part, _tile_of(squares)[1], may_round, scale[0], shift[0], digits, by_column)
+    return ready
 
 
 def rows_times(
@@ -106,26 +139,28 @@ def rows_times(
 ) -> None:  # fmt: skip
     """out (B, N) = (X[rows, start : start + K] * scale + shift) @ W (K, N).
 
-    By pieces of W whose digits stay in the cache, each of which has factors of its own.
+    By pieces of W whose digits stay in the cache, each of which has factors of its own; or by `digits_of` W.
     """
     if squares is not None:
         take(squares.ctypes.data)
-    (K, N), B = W.shape, len(out)
-    tall, step, deep = _tile_of(squares)
-    wide = min(N, _WIDE)
-    deep = min(K, deep, _PIECE // wide // step * step)
-    digits = _room_for_digits(up_to(deep, step), wide)
-    by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
-    A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, up_to(deep, 64))  # what is behind K meets zeros
+    B, N = out.shape
+    K = X.shape[1] if W.ndim == 3 else len(W)
+    tall, step, _ = _tile_of(squares)
+    deep, wide = _pieces_of(squares, K, N)
+    digits, by_column = _parts(new_lines(_size(deep, wide)), wide)
+    A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, -1)  # what is behind K meets zeros
     sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
     for n in range(0, N, wide):
         width = min(wide, N - n)
         for k in range(0, K, deep):
             depth = min(deep, K - k)
             groups = up_to(depth, step) // GROUP
-            _to_digits(
-                W[k : k + depth, n : n + width], step, may_round, scale[0], shift[0], digits, by_column
-            )  # fmt: skip
+            if W.ndim == 3:
+                digits, by_column = _parts(W[n // wide, k // deep], wide)
+            else:
+                _to_digits(
+                    W[k : k + depth, n : n + width], step, may_round, scale[0], shift[0], digits, by_column
+                )  # fmt: skip
             for top in range(0, B, _HIGH):
                 _copy_rows(X, rows, start + k, depth, top, A)
                 for block in range(up_to(width, LANES) // LANES):
@@ -245,8 +280,7 @@ def columns_times(
     tall, step, deep = _tile_of(squares)
     deep = min(deep, up_to(B, step))
     wide = min(N, _PIECE // deep // LANES * LANES)
-    digits = _room_for_digits(deep, wide)
-    by_column = np.zeros((_BY_COLUMN, up_to(wide, LANES)), np.float32)
+    digits, by_column = _parts(new_lines(_size(deep, wide)), wide)
     edge, where = np.empty((deep, STRIP), np.uint8), np.empty(deep, np.int64)
     A = new_lines(deep * STRIP)  # a strip, turned
     a_row, a_group = (GROUP, STRIP * GROUP) if squares is None else (deep, GROUP)

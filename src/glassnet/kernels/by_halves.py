@@ -7,9 +7,6 @@ learning training").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -33,11 +30,12 @@ from glassnet.kernels.halves import (
 from glassnet.kernels.instructions import FEATURES
 from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import copy_bytes, fetch_soon, new_lines, up_to
+from glassnet.kernels.prepared import as_prepared
 from glassnet.kernels.team import cut, cut_product
 
 __all__ = [
-    "REGISTERS", "ROUNDED", "as_kept", "bytes_become_halves", "gains_by_halves", "kept_halves",
-    "product_by_halves", "rounding_pays", "stored_by_halves",
+    "REGISTERS", "ROUNDED", "bytes_become_halves", "gains_by_halves", "halves_of", "product_by_halves",
+    "rounding_pays", "stored_by_halves",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -51,16 +49,13 @@ _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of t
 #: terms at a time, rows of A and columns of B whose halves are kept at a time, in the second cache: sums
 #: seldom leave the registers (in squares 6.6 ms in place of 8.3 with 256 terms, 704 x 3072 x 1024)
 _DEEP, _HIGH, _BROAD = 768, 768, 256 if REGISTERS is None else 512
-#: and where somebody keeps those of B: all terms at once, so that sums stay in the registers, of fewer rows
-#: (in squares not tried)
-_DEEP_KEPT, _HIGH_KEPT = (3072, 128) if REGISTERS is None else (_DEEP, _HIGH)
+#: and where those of B are ready: all terms at once, so that sums stay in the registers, of fewer rows (in
+#: squares not tried)
+_DEEP_READY, _HIGH_READY = (3072, 128) if REGISTERS is None else (_DEEP, _HIGH)
 _SQUARE = TALL * DEPTH  # bytes
 _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, below which it takes as long
 _TERMS = 128  # at least for each member
 _FEW = 128  # columns below which, in long batches, digits of W take less time than halves of all bytes
-
-#: the halves of right factors that do not change for a while, by where these lie
-_kept: ContextVar[dict[tuple[int, ...], Array]] = ContextVar("kept halves of right factors")
 
 
 def rounding_pays(M: int, K: int, N: int) -> bool:
@@ -94,7 +89,7 @@ def product_by_halves(A: Array, B: Array, out: Array) -> None:
     members = team.willing(A.size * B.shape[1] // 8)
     if members is None:
         right, turned = _stored(B)
-        _alone(REGISTERS, *_stored(A), right if turned else as_kept(right), turned, out)
+        _alone(REGISTERS, *_stored(A), right if turned else as_prepared(right), turned, out)
     elif REGISTERS is None and B.strides[1] == 4 and len(B) >= max(2 * len(A), _TERMS * members.size):
         terms = [(REGISTERS, *_stored(A[:, i:j]), *_stored(B[i:j])) for i, j in cut(len(B), members.size)]
         members.add_up(_together, terms, out)
@@ -103,40 +98,16 @@ def product_by_halves(A: Array, B: Array, out: Array) -> None:
         members.do(_together, tuple((REGISTERS, *_stored(a), *_stored(b), c) for a, b, c in parts))
 
 
-@contextmanager
-def kept_halves(weights: Iterable[Array], rows: int) -> Iterator[None]:
-    """Within, products of so many rows with these weights (K, N) find their halves written.
-
-    They are float32, row after row, and nobody may change them meanwhile. Threads need a copy of the context.
-    """
-    kept = {_place(W): _written(W) for W in weights if rounding_pays(rows, *W.shape)}
-    token = _kept.set(kept)
-    try:
-        yield
-    finally:
-        _kept.reset(token)
-
-
-def as_kept(B: Array) -> Array:
-    """The halves of this right factor, if somebody keeps them, else itself: the compiled loops take both."""
-    kept = _kept.get({})
-    return kept.get(_place(B), B) if kept else B
-
-
-def _place(factor: Array) -> tuple[int, ...]:
-    return (factor.ctypes.data, *factor.shape, *factor.strides)
-
-
 @jit
-def _written(B: Array) -> Any:
-    """The halves of B (K, N), for each piece of its terms the squares of all columns."""
+def halves_of(B: Array) -> Any:
+    """B (K, N) made ready for many products: for each piece of its terms the squares of all columns."""
     K, N = B.shape
-    deep, edge = _terms(K, _DEEP_KEPT), _new_block()
+    deep, edge = _terms(K, _DEEP_READY), _new_block()
     pieces, blocks, size = (K + deep - 1) // deep, up_to(N, _WIDE) // TALL, deep // _WIDE * _SQUARE
-    kept = new_lines(pieces * blocks * size).reshape(pieces, blocks, size)
+    ready = new_lines(pieces * blocks * size).reshape(pieces, blocks, size)
     for k in range(0, K, deep):
-        _to_squares(B, None, False, False, 0, N, k, min(deep, K - k), edge, kept[k // deep])
-    return kept
+        _to_squares(B, None, False, False, 0, N, k, min(deep, K - k), edge, ready[k // deep])
+    return ready
 
 
 def _stored(factor: Array) -> tuple[Array, bool]:
@@ -145,7 +116,10 @@ def _stored(factor: Array) -> tuple[Array, bool]:
 
 
 def _product(squares: Any, A: Array, a_turned: bool, B: Array, b_turned: bool, out: Array) -> None:
-    """out (M, N) = A (M, K) @ B (K, N), each as it is or turned; rows have no gaps inside. Or B's halves."""
+    """out (M, N) = A (M, K) @ B (K, N), each as it is or turned; rows have no gaps inside.
+
+    B is a factor or `halves_of` one.
+    """
     if squares is not None:
         take(squares.ctypes.data)
     M, K = len(out), A.shape[0] if a_turned else A.shape[1]
@@ -165,7 +139,7 @@ def stored_by_halves(
 ) -> None:  # fmt: skip
     """out (M, N) = A (M, K) @ B (K, N), where A are stored bytes, X[rows, start:] * scale + shift, or turned.
 
-    In vectors; the bytes become halves without being floats before. B, or the halves of all its rows.
+    In vectors; the bytes become halves without being floats before. B is a factor or `halves_of` one.
     """
     M, K = len(out), X.shape[1] if B.ndim == 3 else len(B)
     deep, high, left, right, edge = _places(M, K, out.shape[1], B.ndim == 3)
@@ -193,10 +167,10 @@ def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
 
 
 @jit
-def _places(M: int, K: int, N: int, kept: bool) -> Any:
+def _places(M: int, K: int, N: int, ready: bool) -> Any:
     """How many terms of how many rows at a time, and memory for these, for columns of B, and for edges."""
-    deep, high = _terms(K, _DEEP_KEPT if kept else _DEEP), min(_HIGH_KEPT if kept else _HIGH, M)
-    columns = 1 if kept else min(_broad(deep), N)
+    deep, high = _terms(K, _DEEP_READY if ready else _DEEP), min(_HIGH_READY if ready else _HIGH, M)
+    columns = 1 if ready else min(_broad(deep), N)
     return deep, high, _room(deep, high), _room(deep, columns), _new_block()
 
 

@@ -10,6 +10,8 @@ For who may round there are two digits, or both factors become halves (`by_halve
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,14 +20,15 @@ import numpy.typing as npt
 
 from glassnet.kernels import team
 from glassnet.kernels.amx import SQUARES
-from glassnet.kernels.by_digits import columns_times, rows_times
-from glassnet.kernels.by_halves import as_kept, bytes_become_halves, stored_by_halves
+from glassnet.kernels.by_digits import columns_times, digits_of, rows_times
+from glassnet.kernels.by_halves import bytes_become_halves, halves_of, rounding_pays, stored_by_halves
 from glassnet.kernels.digits import AVAILABLE
 from glassnet.kernels.jit import jit
 from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
+from glassnet.kernels.prepared import as_prepared, having, key_of
 from glassnet.kernels.team import cut
 
-__all__ = ["AVAILABLE", "FORM", "StoredColumns", "StoredRows", "may_stay_bytes"]
+__all__ = ["AVAILABLE", "FORM", "StoredColumns", "StoredRows", "may_stay_bytes", "prepared"]
 
 Array = npt.NDArray[Any]
 #: how stored bytes are multiplied here; sums are cut in other places, so that the last bits depend on it
@@ -85,7 +88,7 @@ class StoredRows:
         form, first = self._way(out.shape[1], may_round, turned=False)
         members, edges = self.shares(out.shape[1])
         if members is None:
-            W = as_kept(W) if form is _BY_HALVES else W
+            W = as_prepared(W, *self._how(form, may_round))
             form.alone(*first, self.X, self.rows, 0, self.scale, self.shift, W, out)
         else:
             members.add_up(
@@ -93,6 +96,20 @@ class StoredRows:
                 [(*first, self.X, self.rows, i, self.scale, self.shift, W[i:j]) for i, j in edges],
                 out,
             )
+
+    def ready(self, W: Array, may_round: bool) -> dict[Hashable, Array]:
+        """W (K, N) made ready for products with such rows, and what it will be known by."""
+        form, _ = self._way(W.shape[1], may_round, turned=False)
+        key = key_of(W, *self._how(form, may_round))
+        if form is _BY_HALVES:
+            return {key: halves_of(W)}
+        return {key: digits_of(self.registers, may_round, self.scale, self.shift, W)} if form is _ROWS else {}
+
+    def _how(self, form: _Form, may_round: bool) -> tuple[Hashable, ...]:
+        """What a right factor made ready depends on, besides itself."""
+        if form is not _ROWS:
+            return ()
+        return self.registers is None, may_round, float(self.scale[0]), float(self.shift[0])
 
     def _way(self, N: int, may_round: bool, turned: bool) -> tuple[_Form, tuple[Any, ...]]:
         """How products with N columns of these rows, or of them transposed, are done; its first arguments."""
@@ -141,3 +158,27 @@ _ROWS, _ROWS_BY_ONE, _COLUMNS, _COLUMNS_BY_ONE, _BY_HALVES = (
     _Form(jit(work), team.divided(work))
     for work in (rows_times, rows_by_one_column, columns_times, columns_by_one_column, stored_by_halves)
 )
+
+
+@contextmanager
+def prepared(
+    weights: Iterable[tuple[Array, bool]], rows: int, stored: StoredRows | None = None
+) -> Iterator[None]:  # fmt: skip
+    """Within, products of so many rows with these weights find them ready: their digits, or their halves.
+
+    Threads need a copy of the context.
+
+    Parameters
+    ----------
+    weights : (K, N) float32, row after row, and whether they may be rounded; nobody may change them meanwhile
+    stored : rows as those that the first of the weights are multiplied with, if these are bytes
+    """
+    ready: dict[Hashable, Array] = {}
+    for W, may_round in weights:
+        if stored is not None:
+            ready |= stored.ready(W, may_round)
+        elif may_round and rounding_pays(rows, *W.shape):
+            ready[key_of(W)] = halves_of(W)
+        stored = None
+    with having(ready):
+        yield

@@ -12,7 +12,7 @@ import copy
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -36,7 +36,7 @@ _MANY = 2**30  # multiplications that are worth a millisecond to find threads fo
 _IN_CACHE = 2**19  # parameters
 _MOST_VALUES = 2**21  # of one layer at a time
 _LARGE = 2**22  # parameters of which a gradient for each stretch would be much memory
-_BLOCK = 32  # rows: products of rounded factors have blocks of so many
+_BLOCK = 64  # rows: fewer are multiplied in other ways
 _SHARES = 4  # stretches for each thread: the sums depend on where these begin, but not on who does which
 
 
@@ -136,7 +136,7 @@ def crewed(network: Network) -> Iterator[None]:
             network.crew = None
 
 
-def outputs(network: Network, rows: Inputs, times: int = 1, per_thread: int = _SHARES) -> Array:
+def outputs(network: Network, rows: Inputs, times: int = 1) -> Array:
     """Outputs before the link of all these rows, in their order, shape (len(rows), n_outputs)."""
     Z = np.empty((len(rows), network.n_outputs), network.dtype)
 
@@ -144,7 +144,7 @@ def outputs(network: Network, rows: Inputs, times: int = 1, per_thread: int = _S
         for where in rows.pieces(network, stretch, times):
             Z[where] = network.forward(rows.piece(network, where))
 
-    over_rows(network, len(Z), fill, per_thread)
+    over_rows(network, len(Z), fill, 2 * _SHARES)  # there are no sums, and nobody waits long for the last
     return Z
 
 
@@ -157,9 +157,10 @@ def logits(network: Network, X: Any, scaling: AffineScaling | None = None) -> Ar
     # nothing comes back from there; weights too large for the cache are worth more rows at a time
     times = 2 if network.n_parameters <= _IN_CACHE else 4
     times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * network.widest)))
-    many = len(rows) * network.n_parameters >= _MANY
-    rounded = [lay.W for lay in network.every_layer() if many and isinstance(lay, Dense) and lay.may_round]
-    hired = crewed(network) if many else nullcontext()
-    with hired, kernels.kept_halves(rounded, times * network.chunk_rows):
-        # there are no sums, and nobody waits long for the last
-        return outputs(network, rows, times, 2 * _SHARES)
+    if len(rows) * network.n_parameters < _MANY:
+        return outputs(network, rows, times)
+    n = times * network.chunk_rows
+    weights = [(layer.W, layer.may_round) for layer in network.every_layer() if isinstance(layer, Dense)]
+    stored = rows.piece(network, slice(0, n)) if rows.stays_bytes(network, n) else None
+    with crewed(network), kernels.prepared(weights, n, stored):
+        return outputs(network, rows, times)
