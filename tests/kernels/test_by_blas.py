@@ -17,9 +17,13 @@ from glassnet.nn import Dense, Network
 from glassnet.train import Feed, fit
 from glassnet.train.threads import threads_for
 
-pytestmark = pytest.mark.skipif(
-    not by_blas.SHAREABLE, reason="this BLAS is not known to serve several threads (NumPy's wheels bring one)"
-)
+pytestmark = [
+    pytest.mark.usefixtures("behind"),
+    pytest.mark.skipif(
+        not by_blas.SHAREABLE,
+        reason="this BLAS is not known to serve several threads (NumPy's wheels bring one)",
+    ),
+]
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(0)
 SHAPES = (
@@ -34,6 +38,13 @@ SHAPES = (
     (1, 1100, 1000),
     (1100, 1, 1000),
 )
+
+
+@pytest.fixture
+def behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on processors on which the team's own tile is not ahead of the BLAS."""
+    monkeypatch.setattr(team, "AHEAD", False)
+    monkeypatch.setattr(by_blas, "AHEAD", False)
 
 
 def rows_apart(X: Array) -> Array:
@@ -97,7 +108,7 @@ def refused() -> dict[str, tuple[Array, Array, Array]]:
 def test_what_the_blas_does_not_take_goes_another_way(what: str) -> None:
     A, B, out = refused()[what]
     assert not by_blas.gains_by_blas(A, B, out)
-    with threadpool_limits(2), team.employed(by_blas=True):
+    with threadpool_limits(2), team.employed(large=True):
         compiled.product(A, B, out)
     np.testing.assert_allclose(out, np.asarray(A, float) @ np.asarray(B, float))
 
@@ -150,7 +161,7 @@ def test_a_team_that_is_smaller_than_the_blas_leaves_it_the_products(
 ) -> None:
     pools = SimpleNamespace(info=lambda: [{"num_threads": threads}], limit=lambda limits: nullcontext())
     monkeypatch.setattr(blas, "_pools", lambda: pools)
-    with team.employed(products=False, by_blas=True):
+    with team.employed(products=False, large=True):
         leads = team.current()
         assert leads is not None
         assert (leads.size, leads.multiplies, leads.by_blas) == (min(8, threads), by_blas_too, by_blas_too)

@@ -301,14 +301,18 @@ def test_a_training_with_a_team_can_be_repeated_bit_for_bit(two: None) -> None:
      ((50, 10), 200, "updates"), ((1024, 10), 32, "updates"), ((1024, 10), 128, "by the BLAS"),
      ((4, 10), 32, "nothing")],
 )  # fmt: skip
-@pytest.mark.parametrize("shareable", [True, False])
+@pytest.mark.parametrize(("shareable", "ahead"), [(True, False), (False, False), (True, True)])
 def test_only_work_that_gains_is_shared(
-    two: None, widths: tuple[int, ...], rows: int, shared: str, shareable: bool,
+    two: None, widths: tuple[int, ...], rows: int, shared: str, shareable: bool, ahead: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(by_blas, "SHAREABLE", shareable)
+    monkeypatch.setattr(by_blas, "AHEAD", ahead)
+    monkeypatch.setattr(team, "AHEAD", ahead)
     if shared == "by the BLAS" and not shareable:
         shared = "updates"
+    if ahead and widths in ((1024, 10), (100, 10)):
+        shared = "all"
     network = Network([Dense(width, "relu") for width in widths], 3072)
     with threads_for(network, rows):
         leads = team.current()

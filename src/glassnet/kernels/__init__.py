@@ -18,7 +18,7 @@ if _form not in ("compiled", "reference"):
 if _form == "reference":
     from glassnet.kernels.reference import *  # noqa: F403
 
-    def employed(products: bool = True, by_blas: bool = False) -> AbstractContextManager[None]:
+    def employed(products: bool = True, large: bool = False) -> AbstractContextManager[None]:
         """Nobody: NumPy does everything, with the threads of its BLAS."""
         return nullcontext()
 

@@ -22,7 +22,7 @@ from glassnet.kernels import team
 from glassnet.kernels.gemm import of_one_kind
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.team import cut
-from glassnet.kernels.tile import BYTES
+from glassnet.kernels.tile import AHEAD, BYTES
 
 __all__ = ["SHAREABLE", "gains_by_blas", "product_by_blas", "shares_large_products"]
 
@@ -51,8 +51,8 @@ SHAREABLE = BYTES > 0 and _made_known()
 
 
 def shares_large_products(rows: int) -> bool:
-    """Whether a team can share them out to the BLAS, in about the time of the BLAS's own threads."""
-    return SHAREABLE and rows >= _LONG_BATCH
+    """Whether a team is as fast as the BLAS's own threads: with its own tile, or by calling the BLAS."""
+    return AHEAD or (SHAREABLE and rows >= _LONG_BATCH)
 
 
 def gains_by_blas(A: Array, B: Array, out: Array) -> bool:

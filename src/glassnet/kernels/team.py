@@ -27,7 +27,7 @@ from glassnet.kernels import atomic
 from glassnet.kernels.blas import allowed_threads, blas_threads
 from glassnet.kernels.jit import jit, variant
 from glassnet.kernels.processors import move_to_processor
-from glassnet.kernels.tile import BYTES
+from glassnet.kernels.tile import AHEAD, BYTES
 
 __all__ = [
     "LONG",
@@ -275,7 +275,7 @@ def alone() -> Iterator[None]:
 
 
 @contextmanager
-def employed(products: bool = True, by_blas: bool = False) -> Iterator[None]:
+def employed(products: bool = True, large: bool = False) -> Iterator[None]:
     """Lead a team as large as the number of threads that the BLAS may use, eight at most.
 
     Parameters
@@ -283,16 +283,17 @@ def employed(products: bool = True, by_blas: bool = False) -> Iterator[None]:
     products : the team also does the products, and all BLAS gets one thread: two kinds of waiting threads on
         the same processors are in each other's way. Otherwise the BLAS keeps its threads and the team does
         only what takes milliseconds; so it is where `gemm` has no tile for the processor.
-    by_blas : each member calls the BLAS for its share of large products (`by_blas.py`), and the team does the
-        products for that reason, too; not where the BLAS has one thread, or more than a team has members
+    large : the team does the products for they are large; each member calls the BLAS for its share, where
+        the team's own tile is not ahead of that (`by_blas.py`); not where the BLAS has one thread, or more
+        than a team has members
     """
     if current() is not None:
         yield
         return
-    by_blas = by_blas and 1 < allowed_threads() <= _LARGEST
-    products = (products or by_blas) and BYTES > 0
+    large = large and 1 < allowed_threads() <= _LARGEST
+    products = (products or large) and BYTES > 0
     with blas_threads(single=products) as allowed:
-        team = Team(min(_LARGEST, allowed), products, by_blas)
+        team = Team(min(_LARGEST, allowed), products, by_blas=large and not AHEAD)
         try:
             _local.team = team
             yield

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 
@@ -21,7 +21,7 @@ from glassnet.kernels.lanes import called
 
 alloca: Any = cgutils.alloca_once
 
-__all__ = ["BYTES", "TALL", "WIDEST", "make_copy", "make_narrow_tiles", "make_tiles"]
+__all__ = ["AHEAD", "BYTES", "TALL", "WIDEST", "make_copy", "make_narrow_tiles", "make_tiles"]
 
 
 def _bytes(features: dict[str, bool]) -> int:
@@ -32,6 +32,8 @@ def _bytes(features: dict[str, bool]) -> int:
 
 #: bytes of one vector register, 0 where the tile would be slower than the BLAS (Apple has its own units)
 BYTES = _bytes(FEATURES)
+#: whether it is ahead of NumPy's OpenBLAS in large products, too: AMD Zen 4, whose AVX-512 takes two turns
+AHEAD = BYTES == 64 and binding.get_host_cpu_name() == "znver4"
 TALL = 4  # rows of the tile
 #: vectors of its widest row: 4 x 4 accumulators of AVX-512's 32 registers, or 4 x 3 of AVX2's 16, with three
 #: for a row of B and one for a number of A; both are enough to hide the latency of a multiply-add

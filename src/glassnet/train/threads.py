@@ -46,5 +46,5 @@ def threads_for(
         for layer in network.every_layer()
     )
     narrow = max(widths) <= _WIDE and even  # each member then keeps its part of the weights in its cache
-    by_blas = not narrow and network.n_parameters >= _MANY and kernels.shares_large_products(rows)
-    return kernels.employed(mostly_stored or rounded or narrow or by_blas, by_blas)
+    large = not narrow and network.n_parameters >= _MANY and kernels.shares_large_products(rows)
+    return kernels.employed(mostly_stored or rounded or narrow or large, large)
