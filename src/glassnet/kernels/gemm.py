@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.jit import jit
-from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_copy, make_tiles
+from glassnet.kernels.tile import AHEAD, BYTES, TALL, WIDEST, copy_turned, make_copy, make_tiles
 
 __all__ = ["gemm_plain", "of_one_kind", "strip", "suits", "tiles"]
 
@@ -31,12 +31,13 @@ _BLOCK = 64  # rows of A that stay in the cache from strip to strip
 def suits(A: Array, B: Array, out: Array, threads: int) -> bool:
     """Whether `gemm` can do this product, and is not slower than the BLAS with as many threads."""
     (M, K), N = A.shape, B.shape[1]
+    ahead = AHEAD and N * A.itemsize % BYTES == 0  # no part of a vector is in vain
     return (
         BYTES > 0
         and M >= TALL
         and K >= _LEAST
         and N >= _LEAST
-        and (threads > 1 or min(M, K) <= _SHORT_BATCH or N <= _FEW_COLUMNS)
+        and (threads > 1 or ahead or min(M, K) <= _SHORT_BATCH or N <= _FEW_COLUMNS)
         and of_one_kind(A, B, out)
         and out.strides[1] == out.itemsize
     )
@@ -74,8 +75,10 @@ def strip(s: int, strips: int, in_row: int, lanes: int) -> tuple[int, int]:
 def _pack(B: Array, n: int, vectors: int, panel: Array) -> None:
     """Columns n to n + vectors * lanes of B, row behind row; zeros where B has no more columns."""
     deep, size = len(B), B.itemsize
-    width = vectors * (BYTES // size)
-    if B.strides[1] == size and n + width <= B.shape[1]:
+    lanes = BYTES // size
+    width = vectors * lanes
+    all_there = n + width <= B.shape[1]
+    if B.strides[1] == size and all_there:
         source, row, to = B.ctypes.data + n * size, B.strides[0], panel.ctypes.data
         if vectors == 4:
             _copy_4(panel[0], deep, source, row, to)
@@ -86,10 +89,17 @@ def _pack(B: Array, n: int, vectors: int, panel: Array) -> None:
         else:
             _copy_1(panel[0], deep, source, row, to)
     else:
-        packed = panel[: deep * width].reshape(deep, width)
+        packed, done = panel[: deep * width].reshape(deep, width), 0
+        if B.strides[0] == size and all_there:
+            done = deep // lanes * lanes
+            for v in range(vectors):
+                copy_turned(
+                    panel[0], deep // lanes, B.ctypes.data + (n + v * lanes) * B.strides[1], B.strides[1],
+                    packed.ctypes.data + v * BYTES, packed.strides[0],
+                )  # fmt: skip
         for j in range(width):
             if n + j < B.shape[1]:
-                for i in range(deep):
+                for i in range(done, deep):
                     packed[i, j] = B[i, n + j]
             else:
                 for i in range(deep):

@@ -133,11 +133,14 @@ class Lanes:
     def shuffled_with(self, other: Lanes) -> tuple[Lanes, Lanes]:
         """The first halves and the second ones, one of these and one of those in turns."""
 
+        lanes = self.value.type.count
+
         def half(start: int) -> Lanes:
-            order = ir.Constant(WORDS, [start + i // 2 + i % 2 * LANES for i in range(LANES)])
+            kind = ir.VectorType(_I32, lanes)
+            order = ir.Constant(kind, [start + i // 2 + i % 2 * lanes for i in range(lanes)])
             return Lanes(self.builder, self.builder.shuffle_vector(self.value, other.value, order))
 
-        return half(0), half(LANES // 2)
+        return half(0), half(lanes // 2)
 
     def upper_halves(self, other: Lanes) -> Lanes:
         """Of the words of these and of those, side by side."""
@@ -195,16 +198,16 @@ def load_bytes(builder: Any, address: Any) -> Lanes:
     return Lanes(builder, builder.zext(load(builder, BYTES, address).value, WORDS))
 
 
-def turned(words: list[Lanes]) -> list[Lanes]:
-    """Sixteen rows of sixteen words, transposed: the first half is shuffled with the second, four times."""
-    half = LANES // 2
-    for _ in range(4):
-        words = [
+def turned(rows: list[Lanes]) -> list[Lanes]:
+    """As many rows as each has lanes, transposed: log2(n) times, one half is shuffled with the other."""
+    half = len(rows) // 2
+    for _ in range(half.bit_length()):
+        rows = [
             shuffled
-            for upper, lower in zip(words[:half], words[half:], strict=True)
+            for upper, lower in zip(rows[:half], rows[half:], strict=True)
             for shuffled in upper.shuffled_with(lower)
         ]
-    return words
+    return rows
 
 
 @contextmanager

@@ -17,11 +17,11 @@ from numba.core import cgutils
 
 from glassnet.kernels.instructions import FEATURES
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import called
+from glassnet.kernels.lanes import called, further, load, turned
 
 alloca: Any = cgutils.alloca_once
 
-__all__ = ["AHEAD", "BYTES", "TALL", "WIDEST", "make_copy", "make_narrow_tiles", "make_tiles"]
+__all__ = ["AHEAD", "BYTES", "TALL", "WIDEST", "copy_turned", "make_copy", "make_narrow_tiles", "make_tiles"]
 
 
 def _bytes(features: dict[str, bool]) -> int:
@@ -115,6 +115,29 @@ def make_copy(vectors: int) -> Any:
         return context.get_dummy_value()
 
     return copy
+
+
+@intrinsic
+def copy_turned(_context: Any, like: Any, n: Any, source: Any, column: Any, to: Any, row: Any) -> Any:
+    """As many columns as a vector has numbers, each with n times as many in a row, become vectors in rows.
+
+    copy_turned(like, n, source, column, to, row) with addresses and strides in bytes.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        _, n, source, column, to, row = args
+        vector = _vector(context, signature)
+        with cgutils.for_range(builder, n) as loop:
+            here = builder.add(source, builder.mul(loop.index, n.type(BYTES)))
+            there = builder.add(to, builder.mul(loop.index, builder.mul(row, n.type(vector.count))))
+            columns = [
+                load(builder, vector, further(builder, here, n.type(i), column)) for i in range(vector.count)
+            ]
+            for i, numbers in enumerate(turned(columns)):
+                numbers.store(further(builder, there, n.type(i), row))
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.intp] * 5), generate
 
 
 def _vector(context: Any, signature: Any) -> Any:
