@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,38 @@ def test_a_team_that_is_smaller_than_the_blas_leaves_it_the_products(
         leads = team.current()
         assert leads is not None
         assert (leads.size, leads.multiplies, leads.by_blas) == (min(8, threads), by_blas_too, by_blas_too)
+
+
+@pytest.mark.parametrize(("threads", "multiplies"), [(1, True), (2, True), (8, True), (9, False)])
+def test_a_tile_that_is_ahead_does_large_products_alone_too(
+    threads: int, multiplies: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team, "AHEAD", True)
+    pools = SimpleNamespace(info=lambda: [{"num_threads": threads}], limit=lambda limits: nullcontext())
+    monkeypatch.setattr(blas, "_pools", lambda: pools)
+    with team.employed(products=False, large=True):
+        leads = team.current()
+        assert leads is not None
+        assert (leads.size, leads.multiplies, leads.by_blas) == (min(8, threads), multiplies, False)
+
+
+def test_a_blas_that_comes_with_another_module_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking through all libraries takes a millisecond: it is not done again for the same modules."""
+    looks: list[int] = []
+
+    def look(self: ThreadpoolController, real: Any = ThreadpoolController.__init__) -> None:
+        looks.append(1)
+        real(self)
+
+    monkeypatch.setattr(ThreadpoolController, "__init__", look)
+    blas._pools_of.cache_clear()
+    for _ in range(3):
+        allowed_threads()
+    assert len(looks) == 1
+    monkeypatch.setitem(sys.modules, "a_module_with_a_blas", ModuleType("a_module_with_a_blas"))
+    allowed_threads()
+    assert len(looks) == 2
+    blas._pools_of.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 
 from glassnet import kernels
 from glassnet.data.scaling import Scaling
-from glassnet.kernels import by_halves, stored
-from glassnet.nn import Dense, Network
+from glassnet.kernels import by_halves, prepared, stored
+from glassnet.nn import Dense, Network, Residual
 
 Array = np.ndarray[Any, Any]
 pytestmark = pytest.mark.usefixtures("registers")
@@ -47,7 +47,7 @@ def test_halves_are_ready(M: int, K: int, N: int, registers: str) -> None:
     if registers == "vectors":
         ways.append((stored_rows, W))
     expected = [_product(*way, may_round=True) for way in ways]
-    with kernels.prepared([(W, True)], M):
+    with kernels.prepared_weights([(W, True)], M):
         found = [_product(*way, may_round=True) for way in ways]
         W *= 2  # nobody may do that: it shows who looks at W itself
         again = [_product(*way, may_round=True) for way in ways]
@@ -69,19 +69,22 @@ def test_digits_are_ready(
     A, W = _bytes(B, K), _numbers(K, N)
     others = [_bytes(B, K, scale=0.02), _bytes(B, K, shift=0.0)]
     expected, *of_others = [_product(rows, W, may_round) for rows in (A, *others)]
-    of_one_column, D = _product(A, W[:, :1].copy(), may_round), _numbers(B, N, seed=2)
-    with kernels.prepared([(W, may_round)], B, A):
+    other_precision, D = _product(A, W, not may_round), _numbers(B, N, seed=2)
+    gradient, again = np.full_like(W, np.nan), np.full_like(W, np.nan)
+    kernels.product(A.T, D, gradient, may_round)
+    with kernels.prepared_weights([(W, may_round)], B, A):
         np.testing.assert_array_equal(_product(A, W, may_round), expected)
         for rows, wanted in zip(others, of_others, strict=True):
             np.testing.assert_array_equal(_product(rows, W, may_round), wanted)
-        np.testing.assert_array_equal(_product(A, W[:, :1].copy(), may_round), of_one_column)
-        gradient = np.full_like(W, np.nan)
-        kernels.product(A.T, D, gradient, may_round)
-        W *= 2  # nobody may do that
+        kernels.product(A.T, D, again, may_round)
+        W *= 2  # nobody may do that: it shows who looks at W itself
         np.testing.assert_array_equal(_product(A, W, may_round), expected)
-        assert not np.array_equal(_product(A, W, not may_round), expected)
-    assert np.isfinite(gradient).all()
-    np.testing.assert_allclose(_product(A, W, may_round), 2 * expected, rtol=1e-3, atol=1e-3)
+        np.testing.assert_array_equal(_product(A, W, not may_round), 2 * other_precision)
+        np.testing.assert_array_equal(
+            _product(A, W[:, :1].copy(), may_round), 2 * _product(A, W[:, :1] / 2, False)
+        )
+    np.testing.assert_array_equal(again, gradient)
+    np.testing.assert_array_equal(_product(A, W, may_round), 2 * expected)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +115,34 @@ def test_predictions_make_weights_ready_and_follow_them(
     np.testing.assert_array_equal(net.predict(*rows), 4 * before)  # biases are zero
     assert len(found) > 2
     assert all(found)
+    assert not prepared._prepared.get({})
+
+
+def test_only_usual_weights_are_made_ready() -> None:
+    """Their memory is read by address: float32, row after row."""
+    W = _numbers(1024, 1024)
+    for odd in (W.astype(float), W.T, W[:, :512]):
+        with kernels.prepared_weights([(odd, True)], 640):
+            assert not prepared._prepared.get({})
+
+
+@pytest.mark.parametrize("kind", ["residual", "ntk", "own", "float64"])
+def test_any_network_predicts_many_rows(kind: str) -> None:
+    class LowRank(Dense):
+        """Somebody's layer that calls something else its weights."""
+
+        def forward(self, X: Array, train: bool) -> Array:
+            half = self.W[:, :100]
+            return X @ half @ half.T[:, : self.n_out]
+
+    X = np.random.default_rng(0).integers(0, 256, (3000, 400), dtype=np.uint8)
+    scaling = Scaling(np.float32(1 / 255), np.float32(0))
+    first = {
+        "residual": Residual(Dense(512, "relu"), Dense(400)), "ntk": Dense(512, "relu", ntk=True),
+        "own": LowRank(400), "float64": Dense(512, "relu"),
+    }[kind]  # fmt: skip
+    dtype = "float64" if kind == "float64" else "float32"
+    net = Network([first, Dense(512, "relu"), Dense(10)], 400, seed=0, dtype=dtype)
+    few = np.concatenate([net.logits(X[i : i + 100], scaling) for i in range(0, 3000, 100)])
+    assert len(X) * net.n_parameters >= 2**30  # many
+    np.testing.assert_allclose(net.logits(X, scaling), few, rtol=1e-4, atol=1e-4)

@@ -17,6 +17,7 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from glassnet.kernels import blas, by_blas, compiled, team, tile
+from glassnet.kernels import gemm as gemm_module
 from glassnet.kernels.gemm import gemm_plain
 from glassnet.kernels.jit import jit
 from glassnet.kernels.room import spaced
@@ -256,11 +257,15 @@ def test_products_by_a_team(
 
 @pytest.mark.skipif(tile.BYTES == 0, reason="there is no tile for this processor's registers")
 @pytest.mark.parametrize(
-    ("M", "K", "N", "own"), [(512, 300, 33, True), (512, 300, 65, False), (60, 900, 65, True)]
-)
+    ("M", "K", "N", "ahead", "own"),
+    [(512, 300, 33, False, True), (512, 300, 128, False, False), (60, 900, 128, False, True),
+     (512, 300, 128, True, True), (512, 300, 129, True, False)],
+)  # fmt: skip
 def test_who_works_alone_does_short_and_narrow_products(
-    monkeypatch: pytest.MonkeyPatch, M: int, K: int, N: int, own: bool
+    monkeypatch: pytest.MonkeyPatch, M: int, K: int, N: int, ahead: bool, own: bool
 ) -> None:
+    """And those of whole vectors, where the tile is ahead of the BLAS."""
+    monkeypatch.setattr(gemm_module, "AHEAD", ahead)
     done: list[bool] = []
     gemm_together = compiled._gemm_together
 

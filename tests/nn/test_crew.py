@@ -126,8 +126,22 @@ def test_two_crews_at_once_are_one_too_many() -> None:
 
 def test_few_rows_are_few_stretches(network: Network) -> None:
     stretches = over_rows(network, 30, lambda _, stretch: stretch)
-    assert len(stretches) == 3  # of 8 rows at least; nobody adds up a gradient of nothing
+    assert len(stretches) == 4  # of 8 rows at most; nobody adds up a gradient of nothing
     assert over_rows(network, 0, lambda _, stretch: stretch) == [slice(0, 0)]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("n_rows", [0, 1, 31, 160, 161, 500, 1600, 10_000, 40_000])
+def test_stretches_are_whole_chunks_and_the_last_ones_are_short(n_rows: int, threads: int) -> None:
+    """So a row's piece has as many rows whoever is at work, but for what is left behind the last chunk."""
+    lengths = [s.stop - s.start for s in crew._stretches(n_rows, 160, 8 * threads, threads)]
+    assert sum(lengths) == n_rows
+    assert all(length % 160 == 0 for length in lengths[:-1])
+    assert min(lengths) > 0 or n_rows == 0
+    if n_rows >= 160 * 8 * threads:
+        assert len(lengths) >= 5 * threads
+        assert lengths[0] * threads < n_rows / 3 + 160 * threads
+        assert max(lengths[-threads:]) * 8 * threads < n_rows
 
 
 def test_an_error_of_a_twin_is_the_callers(network: Network) -> None:

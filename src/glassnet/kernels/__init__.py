@@ -38,7 +38,7 @@ if _form == "reference":
     STEPS: dict[str, Any] = {}  # none in one call
     TAKEN: dict[str, tuple[int, int]] = {}
 
-    def prepared(weights: Any, rows: int, stored: Any = None) -> AbstractContextManager[None]:
+    def prepared_weights(weights: Any, rows: int, stored: Any = None) -> AbstractContextManager[None]:
         """None: floats are multiplied as they are."""
         return nullcontext()
 
@@ -73,7 +73,7 @@ else:
     from glassnet.kernels.stored import FORM as FORM
     from glassnet.kernels.stored import StoredRows as StoredRows
     from glassnet.kernels.stored import may_stay_bytes as may_stay_bytes
-    from glassnet.kernels.stored import prepared as prepared
+    from glassnet.kernels.stored import prepared_weights as prepared_weights
     from glassnet.kernels.team import alone as alone
     from glassnet.kernels.team import employed as employed
     from glassnet.kernels.team import work_alone as work_alone

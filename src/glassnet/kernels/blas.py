@@ -20,7 +20,10 @@ def _pools() -> Any:
 
 @functools.lru_cache(maxsize=1)
 def _pools_of(_n_modules: int) -> Any:
-    """Looking through all libraries takes a millisecond, and another BLAS comes with another module."""
+    """Controls of every BLAS that is loaded, with so many modules: looking for them takes a millisecond.
+
+    Another BLAS comes with another module, mostly. One that does not keeps its threads.
+    """
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")

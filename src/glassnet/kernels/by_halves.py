@@ -15,7 +15,6 @@ import numpy.typing as npt
 from glassnet.kernels import team
 from glassnet.kernels.amx import DEPTH, HALVES_TOO, SQUARES, TALL, hand_back, squares_of_halves, take
 from glassnet.kernels.digits import AVAILABLE as HAS_DIGITS
-from glassnet.kernels.digits import THIS_PROCESSOR
 from glassnet.kernels.halves import (
     ROWS,
     TERMS,
@@ -27,7 +26,7 @@ from glassnet.kernels.halves import (
     bytes_along_to_left,
     vectors_of_halves,
 )
-from glassnet.kernels.instructions import FEATURES
+from glassnet.kernels.instructions import FEATURES, THIS_PROCESSOR
 from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import copy_bytes, fetch_soon, new_lines, up_to
 from glassnet.kernels.prepared import as_prepared
@@ -123,7 +122,7 @@ def _product(squares: Any, A: Array, a_turned: bool, B: Array, b_turned: bool, o
     if squares is not None:
         take(squares.ctypes.data)
     M, K = len(out), A.shape[0] if a_turned else A.shape[1]
-    deep, high, left, right, edge = _places(M, K, out.shape[1], B.ndim == 3)
+    deep, high, left, right, edge = _places(M, K, out.shape[1], B)
     for top in range(0, M, high):
         some = min(high, M - top)
         for k in range(0, K, deep):
@@ -142,7 +141,7 @@ def stored_by_halves(
     In vectors; the bytes become halves without being floats before. B is a factor or `halves_of` one.
     """
     M, K = len(out), X.shape[1] if B.ndim == 3 else len(B)
-    deep, high, left, right, edge = _places(M, K, out.shape[1], B.ndim == 3)
+    deep, high, left, right, edge = _places(M, K, out.shape[1], B)
     scaling, room = (scale[0], shift[0]), new_lines(deep * high)
     for top in range(0, M, high):
         some = min(high, M - top)
@@ -162,16 +161,19 @@ def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
     for i in range(len(rows)):
         at = X.ctypes.data + rows[i] * X.strides[0] + start
         copy_bytes(to.ctypes.data + i * n, at, n)
-        fetch_soon(at + n, n)  # what the next call mostly asks for
+        fetch_soon(at + n, n)  # mostly asked for by the next call, or the next row
     return to[: len(rows) * n].reshape(len(rows), n)
 
 
 @jit
-def _places(M: int, K: int, N: int, ready: bool) -> Any:
+def _places(M: int, K: int, N: int, B: Array) -> Any:
     """How many terms of how many rows at a time, and memory for these, for columns of B, and for edges."""
-    deep, high = _terms(K, _DEEP_READY if ready else _DEEP), min(_HIGH_READY if ready else _HIGH, M)
-    columns = 1 if ready else min(_broad(deep), N)
-    return deep, high, _room(deep, high), _room(deep, columns), _new_block()
+    if B.ndim == 3:
+        deep, high, broad = B.shape[2] // _SQUARE * _WIDE, min(_HIGH_READY, M), 1
+    else:
+        deep = _terms(K, _DEEP)
+        high, broad = min(_HIGH, M), min(_broad(deep), N)
+    return deep, high, _room(deep, high), _room(deep, broad), _new_block()
 
 
 @jit

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 
-from glassnet.kernels.instructions import FEATURES, plus_products
+from glassnet.kernels.instructions import FEATURES, THIS_PROCESSOR, plus_products
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import (
     FLOATS,
@@ -28,13 +28,10 @@ from glassnet.kernels.lanes import (
 )
 
 __all__ = [
-    "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "THIS_PROCESSOR", "larger_magnitudes",
+    "ADDED", "AVAILABLE", "DIGITS", "GROUP", "STRIP", "TALL", "larger_magnitudes",
     "tile_of_digits", "tile_of_rounded", "to_digits", "turn", "turn_four", "value_of",
 ]  # fmt: skip
 
-_settings: Any = config  # Numba may be told to compile for less than this processor
-_OTHER_TARGET = _settings.CPU_NAME or _settings.CPU_FEATURES is not None or not _settings.ENABLE_AVX
-THIS_PROCESSOR = not _OTHER_TARGET
 AVAILABLE = THIS_PROCESSOR and bool(FEATURES.get("avx512vnni"))
 DIGITS, GROUP = 3, 4
 ADDED = 256  # rows of whole numbers of 24 bits whose sums stay below 2^31

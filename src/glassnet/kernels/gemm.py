@@ -1,4 +1,4 @@
-"""Matrix products of the sizes that small networks have: short batches, wide inputs, few outputs.
+"""Matrix products of the sizes that small networks have, above all short batches, wide inputs, few outputs.
 
 A BLAS first copies both factors into an order of its own, which does not pay for a batch of 32 rows. Here
 only B is copied, a panel at a time, small enough for the second-level cache; it passes by all rows of A,

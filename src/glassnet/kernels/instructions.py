@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import binding, ir
+from numba import config
 from numba.core import cgutils
 
 from glassnet.errors import unknown_name
 from glassnet.kernels.lanes import FLOATS, HALVES, LANES, WORDS, Lanes, called, load, number, zeros
 
 __all__ = [
-    "FEATURES", "IMITATED", "ImitatedSquares", "Squares", "as_halves", "eight_imitated", "eight_squares",
-    "hand_back", "imitated_halves", "imitated_products", "imitated_products_of_halves", "plus_products",
-    "plus_products_of_halves", "take",
+    "FEATURES", "IMITATED", "THIS_PROCESSOR", "ImitatedSquares", "Squares", "as_halves",
+    "eight_imitated", "eight_squares", "hand_back", "imitated_halves", "imitated_products",
+    "imitated_products_of_halves", "plus_products", "plus_products_of_halves", "take",
 ]  # fmt: skip
 
 _form = os.environ.get("GLASSNET_INSTRUCTIONS", "native")
@@ -42,6 +43,10 @@ def _features() -> dict[str, bool]:
 
 #: what the processor can do, by LLVM's names
 FEATURES = _features()
+_settings: Any = config
+_OTHER_TARGET = _settings.CPU_NAME or _settings.CPU_FEATURES is not None or not _settings.ENABLE_AVX
+#: whether Numba compiles for it, and was not told to for less
+THIS_PROCESSOR = not _OTHER_TARGET
 
 
 class _Bfloat(ir.Type):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["as_prepared", "having", "key_of"]
+__all__ = ["as_prepared", "keeping", "key_of"]
 
 Array = npt.NDArray[Any]
 _prepared: ContextVar[Mapping[Hashable, Array]] = ContextVar("right factors made ready for products")
@@ -30,8 +30,8 @@ def as_prepared(factor: Array, *how: Hashable) -> Array:
 
 
 @contextmanager
-def having(ready: Mapping[Hashable, Array]) -> Iterator[None]:
-    """Within, products find these. Threads need a copy of the context."""
+def keeping(ready: Mapping[Hashable, Array]) -> Iterator[None]:
+    """Within, products find these, by what `key_of` says of each. Threads need a copy of the context."""
     token = _prepared.set(ready)
     try:
         yield

@@ -25,10 +25,10 @@ from glassnet.kernels.by_halves import bytes_become_halves, halves_of, rounding_
 from glassnet.kernels.digits import AVAILABLE
 from glassnet.kernels.jit import jit
 from glassnet.kernels.one_unit import columns_by_one_column, rows_by_one_column
-from glassnet.kernels.prepared import as_prepared, having, key_of
+from glassnet.kernels.prepared import as_prepared, keeping, key_of
 from glassnet.kernels.team import cut
 
-__all__ = ["AVAILABLE", "FORM", "StoredColumns", "StoredRows", "may_stay_bytes", "prepared"]
+__all__ = ["AVAILABLE", "FORM", "StoredColumns", "StoredRows", "may_stay_bytes", "prepared_weights"]
 
 Array = npt.NDArray[Any]
 #: how stored bytes are multiplied here; sums are cut in other places, so that the last bits depend on it
@@ -161,24 +161,27 @@ _ROWS, _ROWS_BY_ONE, _COLUMNS, _COLUMNS_BY_ONE, _BY_HALVES = (
 
 
 @contextmanager
-def prepared(
+def prepared_weights(
     weights: Iterable[tuple[Array, bool]], rows: int, stored: StoredRows | None = None
 ) -> Iterator[None]:  # fmt: skip
-    """Within, products of so many rows with these weights find them ready: their digits, or their halves.
+    """Within, products find these weights ready: their digits, three bytes a number, or their halves.
 
     Threads need a copy of the context.
 
     Parameters
     ----------
-    weights : (K, N) float32, row after row, and whether they may be rounded; nobody may change them meanwhile
-    stored : rows as those that the first of the weights are multiplied with, if these are bytes
+    weights : (K, N) each, and whether it may be rounded; nobody may change them meanwhile. Only float32 whose
+        rows follow each other without gaps are made ready
+    rows : of the left factors
+    stored : rows as those that the first of the weights is multiplied with, if they are bytes
     """
     ready: dict[Hashable, Array] = {}
-    for W, may_round in weights:
-        if stored is not None:
-            ready |= stored.ready(W, may_round)
-        elif may_round and rounding_pays(rows, *W.shape):
+    usual = [pair for pair in weights if pair[0].dtype == np.float32 and pair[0].flags.c_contiguous]
+    if stored is not None:
+        (W, may_round), *usual = usual
+        ready |= stored.ready(W, may_round)
+    for W, may_round in usual:
+        if may_round and rounding_pays(rows, *W.shape):
             ready[key_of(W)] = halves_of(W)
-        stored = None
-    with having(ready):
+    with keeping(ready):
         yield

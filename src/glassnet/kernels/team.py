@@ -171,7 +171,7 @@ class Team:
 
     Parameters
     ----------
-    size : number of threads; a team of one does the products of short batches, nothing else
+    size : number of threads; a team of one does products, nothing else
     multiplies : whether it does products; if not, it does only what takes milliseconds
     by_blas : whether its members call the BLAS for large ones
     """
@@ -259,7 +259,7 @@ def willing(n: int) -> Team | None:
 
 
 def work_alone() -> None:
-    """From now on this thread does short and narrow products itself, without the BLAS."""
+    """From now on this thread does products itself, without the BLAS, if they suit (`gemm.suits`)."""
     _local.team = Team(1, BYTES > 0)
 
 
@@ -283,14 +283,14 @@ def employed(products: bool = True, large: bool = False) -> Iterator[None]:
     products : the team also does the products, and all BLAS gets one thread: two kinds of waiting threads on
         the same processors are in each other's way. Otherwise the BLAS keeps its threads and the team does
         only what takes milliseconds; so it is where `gemm` has no tile for the processor.
-    large : the team does the products for they are large; each member calls the BLAS for its share, where
-        the team's own tile is not ahead of that (`by_blas.py`); not where the BLAS has one thread, or more
-        than a team has members
+    large : the team does the products because they are large: with its own tile where that is ahead of the
+        BLAS, else each member calls the BLAS for its share (`by_blas.py`), if it has several threads; not
+        where it has more of them than a team has members
     """
     if current() is not None:
         yield
         return
-    large = large and 1 < allowed_threads() <= _LARGEST
+    large = large and (1 - AHEAD) < allowed_threads() <= _LARGEST
     products = (products or large) and BYTES > 0
     with blas_threads(single=products) as allowed:
         team = Team(min(_LARGEST, allowed), products, by_blas=large and not AHEAD)

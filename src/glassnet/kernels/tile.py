@@ -15,7 +15,7 @@ from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 
-from glassnet.kernels.instructions import FEATURES
+from glassnet.kernels.instructions import FEATURES, THIS_PROCESSOR
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import called, further, load, turned
 
@@ -32,8 +32,9 @@ def _bytes(features: dict[str, bool]) -> int:
 
 #: bytes of one vector register, 0 where the tile would be slower than the BLAS (Apple has its own units)
 BYTES = _bytes(FEATURES)
-#: whether it is ahead of NumPy's OpenBLAS in large products, too: AMD Zen 4, whose AVX-512 takes two turns
-AHEAD = BYTES == 64 and binding.get_host_cpu_name() == "znver4"
+#: whether products of it are ahead of the BLAS's for many rows and wide layers, too: where that was measured,
+#: on AMD Zen 4 beside the OpenBLAS of NumPy's wheels
+AHEAD = BYTES == 64 and THIS_PROCESSOR and binding.get_host_cpu_name() == "znver4"
 TALL = 4  # rows of the tile
 #: vectors of its widest row: 4 x 4 accumulators of AVX-512's 32 registers, or 4 x 3 of AVX2's 16, with three
 #: for a row of B and one for a number of A; both are enough to hide the latency of a multiply-add
@@ -119,8 +120,9 @@ def make_copy(vectors: int) -> Any:
 
 @intrinsic
 def copy_turned(_context: Any, like: Any, n: Any, source: Any, column: Any, to: Any, row: Any) -> Any:
-    """As many columns as a vector has numbers, each with n times as many in a row, become vectors in rows.
+    """Columns whose numbers follow each other in memory, copied row behind row: n squares below each other.
 
+    A square has as many rows and columns as a vector has numbers; it is transposed in registers.
     copy_turned(like, n, source, column, to, row) with addresses and strides in bytes.
     """
 

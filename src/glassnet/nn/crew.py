@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import copy
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -36,7 +37,6 @@ _MANY = 2**30  # multiplications that are worth a millisecond to find threads fo
 _IN_CACHE = 2**19  # parameters
 _MOST_VALUES = 2**21  # of one layer at a time
 _LARGE = 2**22  # parameters of which a gradient for each stretch would be much memory
-_BLOCK = 64  # rows: fewer are multiplied in other ways
 _SHARES = 4  # stretches for each thread: the sums depend on where these begin, but not on who does which
 
 
@@ -88,14 +88,14 @@ class Crew:
 
 
 def _stretches(n_rows: int, chunk_rows: int, shares: int, threads: int) -> Iterator[slice]:
-    """Stretches of a block of rows at least; shorter and shorter, so that nobody waits long for the last."""
-    block = min(_BLOCK, chunk_rows)
-    shares = min(shares, max(1, -(-n_rows // chunk_rows)))
+    """Stretches of whole chunks of rows; of many, shorter and shorter ones, so that nobody waits long."""
+    chunks = max(1, -(-n_rows // chunk_rows))
+    shares = min(shares, chunks)
     falls = 2 if shares >= 2 * threads else 1  # of few, the first would take as long as all others
-    parts = (1 - (1 - i / shares) ** falls for i in range(shares))
-    last = max(0, n_rows // block - 1)
-    starts = sorted({min(last, round(n_rows / block * part)) * block for part in parts})
-    return itertools.starmap(slice, itertools.pairwise((*starts, n_rows)))
+    before = (1 - (1 - i / shares) ** falls for i in range(shares))  # which part of the rows is
+    starts = {math.ceil(chunks * part) for part in before} - {chunks}
+    edges = (*(start * chunk_rows for start in sorted(starts)), n_rows)
+    return itertools.starmap(slice, itertools.pairwise(edges))
 
 
 def twin(network: Network) -> Network:
@@ -159,8 +159,9 @@ def logits(network: Network, X: Any, scaling: AffineScaling | None = None) -> Ar
     times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * network.widest)))
     if len(rows) * network.n_parameters < _MANY:
         return outputs(network, rows, times)
-    n = times * network.chunk_rows
-    weights = [(layer.W, layer.may_round) for layer in network.every_layer() if isinstance(layer, Dense)]
-    stored = rows.piece(network, slice(0, n)) if rows.stays_bytes(network, n) else None
-    with crewed(network), kernels.prepared(weights, n, stored):
+    first = next(rows.pieces(network, slice(0, len(rows)), times))
+    n = first.stop - first.start
+    weights = [(layer.W, layer.may_round) for layer in network.every_layer() if type(layer) is Dense]
+    stored = rows.piece(network, first) if rows.stays_bytes(network, n) else None
+    with crewed(network), kernels.prepared_weights(weights, n, stored):
         return outputs(network, rows, times)

@@ -12,7 +12,7 @@ from glassnet.nn.network import Network
 __all__ = ["goes_in_parts", "threads_for"]
 
 _WORK = 2**20  # multiplications of a forward pass below which nothing is shared out
-_WIDE = 256  # outputs from which the BLAS does large products better
+_WIDE = 256  # outputs from which the BLAS may do large products better
 _SHORT = 64  # rows up to which that is otherwise for any width
 _MANY = 2**18  # parameters from which an update waits for memory, and longer beside the BLAS's own threads
 _EVEN = 16  # float32 numbers in a vector register: other widths leave some of it empty
