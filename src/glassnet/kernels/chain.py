@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.compiled import TWINS, cross_entropy_of_codes
-from glassnet.kernels.gemm import strip, tiles
+from glassnet.kernels.gemm import narrow_tiles, strip, tiles
 from glassnet.kernels.jit import jit
 from glassnet.kernels.memory import array_at, pointer_to
 from glassnet.kernels.team import LONG
-from glassnet.kernels.tile import BYTES, TALL, WIDEST, make_narrow_tiles
+from glassnet.kernels.tile import BYTES, TALL, WIDEST
 
 __all__ = [
     "backward_through", "forward_through", "gradient_through", "outputs_of", "rows_of_chain", "table_of",
@@ -28,7 +28,6 @@ Array = npt.NDArray[Any]
 _ACTIVATIONS = ("identity", "relu", "sigmoid", "tanh")  # f' of each is known from its output
 _identity, _relu, _sigmoid, _tanh = (TWINS[name] for name in _ACTIVATIONS)
 _W, _B, _DW, _DB, _A, _DX, _INPUTS, _UNITS, _ACTIVATION = range(9)  # columns of the table
-_narrow_1, _narrow_2, _narrow_3, _narrow_4 = (make_narrow_tiles(vectors) for vectors in (1, 2, 3, 4))
 
 
 def rows_of_chain(widths: list[int], activations: list[str], dtype: np.dtype[Any]) -> range:
@@ -184,11 +183,5 @@ def _column(
 ) -> None:  # fmt: skip
     if whole:
         tiles(vectors, like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, True)
-    elif vectors == 4:
-        _narrow_4(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, in_last)
-    elif vectors == 3:
-        _narrow_3(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, in_last)
-    elif vectors == 2:
-        _narrow_2(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, in_last)
     else:
-        _narrow_1(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, in_last)
+        narrow_tiles(vectors, like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, True, in_last)

@@ -14,12 +14,22 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.jit import jit
-from glassnet.kernels.tile import AHEAD, BYTES, TALL, WIDEST, copy_turned, make_copy, make_tiles
+from glassnet.kernels.tile import (
+    AHEAD,
+    BYTES,
+    TALL,
+    WIDEST,
+    copy_turned,
+    make_copy,
+    make_narrow_tiles,
+    make_tiles,
+)
 
-__all__ = ["gemm_plain", "of_one_kind", "strip", "suits", "tiles"]
+__all__ = ["gemm_plain", "narrow_tiles", "of_one_kind", "strip", "suits", "tiles"]
 
 Array = npt.NDArray[Any]
 _tiles_1, _tiles_2, _tiles_3, _tiles_4 = (make_tiles(vectors) for vectors in (1, 2, 3, 4))
+_narrow_1, _narrow_2, _narrow_3, _narrow_4 = (make_narrow_tiles(vectors) for vectors in (1, 2, 3, 4))
 _copy_1, _copy_2, _copy_3, _copy_4 = (make_copy(vectors) for vectors in (1, 2, 3, 4))
 
 _LEAST = 16  # inputs and outputs
@@ -62,6 +72,22 @@ def tiles(
         _tiles_2(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
     else:
         _tiles_1(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh)
+
+
+@jit
+def narrow_tiles(
+    vectors: int, like: float, n: int, a: int, a_row: int, a_k: int, b: int, b_k: int, c: int, c_row: int,
+    n_k: int, fresh: bool, in_last: int,
+) -> None:  # fmt: skip
+    """`make_narrow_tiles` for any number of vectors."""
+    if vectors == 4:
+        _narrow_4(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh, in_last)
+    elif vectors == 3:
+        _narrow_3(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh, in_last)
+    elif vectors == 2:
+        _narrow_2(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh, in_last)
+    else:
+        _narrow_1(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh, in_last)
 
 
 @jit
@@ -143,14 +169,20 @@ def gemm_plain(A: Array, B: Array, out: Array) -> None:
                 n, vectors = strip(s, strips, in_row, lanes)
                 b, b_step = panels.ctypes.data + s * panels.strides[0], vectors * BYTES
                 wide = min(vectors * lanes, N - n)
-                whole = wide == vectors * lanes
-                inside = (stop - block) // TALL if whole else 0  # tiles of which nothing sticks out
-                tiles(
-                    vectors, corner[0, 0], inside, A.ctypes.data + block * a_row + k * a_k, a_row, a_k, b,
-                    b_step, out.ctypes.data + block * c_row + n * A.itemsize, c_row, deep, fresh,
-                )  # fmt: skip
-                for m in range(block + inside * TALL, stop, TALL):  # the others go by way of the corner
-                    first = min(m, M - TALL)  # the last rows may be done twice
+                inside = (stop - block) // TALL
+                a, c = (
+                    A.ctypes.data + block * a_row + k * a_k,
+                    out.ctypes.data + block * c_row + n * A.itemsize,
+                )
+                if wide == vectors * lanes:
+                    tiles(vectors, corner[0, 0], inside, a, a_row, a_k, b, b_step, c, c_row, deep, fresh)
+                else:
+                    narrow_tiles(
+                        vectors, corner[0, 0], inside, a, a_row, a_k, b, b_step, c, c_row, deep, fresh,
+                        wide - (vectors - 1) * lanes,
+                    )  # fmt: skip
+                for m in range(block + inside * TALL, stop, TALL):  # fewer rows go by way of the corner
+                    first = min(m, M - TALL)  # some are done twice
                     tiles(
                         vectors, corner[0, 0], 1, A.ctypes.data + first * a_row + k * a_k, a_row, a_k, b,
                         b_step, corner.ctypes.data, corner.strides[0], deep, True,

@@ -65,25 +65,24 @@ def make_tiles(vectors: int) -> Any:
 
 
 def make_narrow_tiles(vectors: int) -> Any:
-    """The same for sums that start at zero, where only `in_last` columns of the last register exist.
+    """The same where only `in_last` columns of the last register exist.
 
-    tiles(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, in_last): the others are neither read nor written.
+    tiles(like, n, a, a_row, a_k, b, b_k, c, c_row, n_k, fresh, in_last); others are neither read nor written.
     """
 
     @intrinsic
     def tiles(
         _context: Any, like: Any, n: Any, a: Any, a_row: Any, a_k: Any, b: Any, b_k: Any, c: Any, c_row: Any,
-        n_k: Any, in_last: Any,
+        n_k: Any, fresh: Any, in_last: Any,
     ) -> Any:  # fmt: skip
-        return types.void(like, *[types.intp] * 10), generate
+        return types.void(like, *[types.intp] * 9, types.boolean, types.intp), generate
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        _, n, *places, n_k, in_last = args
+        _, n, *places, n_k, fresh, in_last = args
         vector = _vector(context, signature)
         counts = ir.VectorType(in_last.type, vector.count)
         columns = ir.Constant(counts, list(range(vector.count)))
         exists = builder.icmp_signed("<", columns, _everywhere(builder, counts, in_last))
-        fresh = ir.Constant(ir.IntType(1), 1)
         _column_of_tiles(builder, vector, vectors, n, places, n_k, fresh, exists)
         return context.get_dummy_value()
 
