@@ -156,29 +156,21 @@ def test_short_batches_narrow_and_small_networks_are_not_for_the_blas(two: None)
             assert not leads.by_blas
 
 
-@pytest.mark.parametrize(("threads", "by_blas_too"), [(1, False), (2, True), (8, True), (9, False)])
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("threads", [1, 2, 8, 9])
 def test_a_team_that_is_smaller_than_the_blas_leaves_it_the_products(
-    threads: int, by_blas_too: bool, monkeypatch: pytest.MonkeyPatch
+    threads: int, ahead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also one that is alone, and whose own tile is not ahead of the BLAS."""
+    monkeypatch.setattr(team, "AHEAD", ahead)
     pools = SimpleNamespace(info=lambda: [{"num_threads": threads}], limit=lambda limits: nullcontext())
     monkeypatch.setattr(blas, "_pools", lambda: pools)
+    multiplies = {1: ahead, 2: True, 8: True, 9: False}[threads]
     with team.employed(products=False, large=True):
         leads = team.current()
         assert leads is not None
-        assert (leads.size, leads.multiplies, leads.by_blas) == (min(8, threads), by_blas_too, by_blas_too)
-
-
-@pytest.mark.parametrize(("threads", "multiplies"), [(1, True), (2, True), (8, True), (9, False)])
-def test_a_tile_that_is_ahead_does_large_products_alone_too(
-    threads: int, multiplies: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(team, "AHEAD", True)
-    pools = SimpleNamespace(info=lambda: [{"num_threads": threads}], limit=lambda limits: nullcontext())
-    monkeypatch.setattr(blas, "_pools", lambda: pools)
-    with team.employed(products=False, large=True):
-        leads = team.current()
-        assert leads is not None
-        assert (leads.size, leads.multiplies, leads.by_blas) == (min(8, threads), multiplies, False)
+        found = leads.size, leads.multiplies, leads.by_blas
+        assert found == (min(8, threads), multiplies, multiplies and not ahead)
 
 
 def test_a_blas_that_comes_with_another_module_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ def _pieces_of(squares: Any, K: int, N: int) -> Any:
 @jit
 def digits_of(squares: Any, may_round: bool, scale: Array, shift: Array, W: Array) -> Any:
     """W (K, N) made ready for many products with rows: its pieces, by columns and terms."""
-    K, N = W.shape
+    (K, N), step = W.shape, _tile_of(squares)[1]
     deep, wide = _pieces_of(squares, K, N)
     across, along, size = (N + wide - 1) // wide, (K + deep - 1) // deep, _size(deep, wide)
     ready = new_lines(across * along * size).reshape(across, along, size)
@@ -129,7 +129,7 @@ def digits_of(squares: Any, may_round: bool, scale: Array, shift: Array, W: Arra
         for j in range(along):
             digits, by_column = _parts(ready[i, j], wide)
             part = W[j * deep : (j + 1) * deep, i * wide : (i + 1) * wide]
-            _to_digits(part, _tile_of(squares)[1], may_round, scale[0], shift[0], digits, by_column)
+            _to_digits(part, step, may_round, scale[0], shift[0], digits, by_column)
     return ready
 
 

@@ -170,10 +170,8 @@ def gemm_plain(A: Array, B: Array, out: Array) -> None:
                 b, b_step = panels.ctypes.data + s * panels.strides[0], vectors * BYTES
                 wide = min(vectors * lanes, N - n)
                 inside = (stop - block) // TALL
-                a, c = (
-                    A.ctypes.data + block * a_row + k * a_k,
-                    out.ctypes.data + block * c_row + n * A.itemsize,
-                )
+                a = A.ctypes.data + block * a_row + k * a_k
+                c = out.ctypes.data + block * c_row + n * A.itemsize
                 if wide == vectors * lanes:
                     tiles(vectors, corner[0, 0], inside, a, a_row, a_k, b, b_step, c, c_row, deep, fresh)
                 else:

@@ -21,6 +21,7 @@ __all__ = [
     "WORDS",
     "Lanes",
     "called",
+    "everywhere",
     "fetch",
     "further",
     "load",
@@ -49,6 +50,14 @@ def further(builder: Any, start: Any, n: Any, step: Any) -> Any:
     return builder.add(start, builder.mul(n, step))
 
 
+def everywhere(builder: Any, kind: Any, number: Any) -> Any:
+    """A vector of one number."""
+    nothing = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(nothing, number, _I32(0))
+    order = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
+    return builder.shuffle_vector(first, nothing, order)
+
+
 @dataclass(frozen=True)
 class Lanes:
     """Numbers side by side, with the operators of one; a single number beside them counts for each."""
@@ -66,9 +75,7 @@ class Lanes:
             return other.value
         if isinstance(other, int | float):
             return ir.Constant(kind, [other] * kind.count)
-        nothing = ir.Constant(kind, ir.Undefined)
-        first = self.builder.insert_element(nothing, other, _I32(0))
-        return self.builder.shuffle_vector(first, nothing, ir.Constant(WORDS, [0] * LANES))
+        return everywhere(self.builder, kind, other)
 
     def times_plus(self, factor: Any, term: Any) -> Lanes:
         """self * factor + term of floats."""

@@ -290,7 +290,8 @@ def employed(products: bool = True, large: bool = False) -> Iterator[None]:
     if current() is not None:
         yield
         return
-    large = large and (1 - AHEAD) < allowed_threads() <= _LARGEST
+    least = 1 if AHEAD else 2  # threads that the BLAS may use
+    large = large and least <= allowed_threads() <= _LARGEST
     products = (products or large) and BYTES > 0
     with blas_threads(single=products) as allowed:
         team = Team(min(_LARGEST, allowed), products, by_blas=large and not AHEAD)

@@ -17,7 +17,7 @@ from numba.core import cgutils
 
 from glassnet.kernels.instructions import FEATURES, THIS_PROCESSOR
 from glassnet.kernels.jit import intrinsic
-from glassnet.kernels.lanes import called, further, load, turned
+from glassnet.kernels.lanes import called, everywhere, further, load, turned
 
 alloca: Any = cgutils.alloca_once
 
@@ -82,7 +82,7 @@ def make_narrow_tiles(vectors: int) -> Any:
         vector = _vector(context, signature)
         counts = ir.VectorType(in_last.type, vector.count)
         columns = ir.Constant(counts, list(range(vector.count)))
-        exists = builder.icmp_signed("<", columns, _everywhere(builder, counts, in_last))
+        exists = builder.icmp_signed("<", columns, everywhere(builder, counts, in_last))
         _column_of_tiles(builder, vector, vectors, n, places, n_k, fresh, exists)
         return context.get_dummy_value()
 
@@ -145,14 +145,6 @@ def _vector(context: Any, signature: Any) -> Any:
     """The type of a vector register with numbers like the first argument."""
     kind = signature.args[0]
     return ir.VectorType(context.get_value_type(kind), BYTES * 8 // kind.bitwidth)
-
-
-def _everywhere(builder: Any, vector: Any, number: Any) -> Any:
-    """A vector of one number."""
-    nothing = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
-    order = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
-    return builder.shuffle_vector(first, nothing, order)
 
 
 def _column_of_tiles(
@@ -218,7 +210,7 @@ def _tile(
         a_here = builder.add(a, builder.mul(loop.index, a_k))
         for r, row in enumerate(sums):
             x = builder.load(pointer(number, a_here, r, a_row), align=size)
-            x = _everywhere(builder, vector, x)
+            x = everywhere(builder, vector, x)
             for total, b_part in zip(row, b_row, strict=True):
                 product = builder.fmul(x, b_part, flags=("contract",))
                 builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
