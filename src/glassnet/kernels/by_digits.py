@@ -28,7 +28,8 @@ from glassnet.kernels.digits import (
 )
 from glassnet.kernels.jit import jit
 from glassnet.kernels.lanes import LANES
-from glassnet.kernels.memory import copy_bytes, new_lines, up_to
+from glassnet.kernels.memory import copy_bytes, copy_rows, fetch_soon, new_lines, up_to
+from glassnet.kernels.room import SAME_PLACE
 
 __all__ = ["columns_times", "digits_of", "rows_times"]
 
@@ -150,6 +151,7 @@ def rows_times(
     digits, by_column = _parts(new_lines(_size(deep, wide)), wide)
     A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, -1)  # what is behind K meets zeros
     sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
+    in_place = K % step == 0 and B % tall == 0 and _follow_each_other(X, rows)  # nothing else is read
     for n in range(0, N, wide):
         width = min(wide, N - n)
         for k in range(0, K, deep):
@@ -162,39 +164,44 @@ def rows_times(
                     W[k : k + depth, n : n + width], step, may_round, scale[0], shift[0], digits, by_column
                 )  # fmt: skip
             for top in range(0, B, _HIGH):
-                _copy_rows(X, rows, start + k, depth, top, A)
+                if in_place:
+                    a, a_row = np.int64(X.ctypes.data) + rows[top] * X.strides[0] + start + k, X.strides[0]
+                else:
+                    a, a_row = np.int64(A.ctypes.data), A.strides[0]
+                    copy_rows(X, rows[top : top + _HIGH], start + k, depth, A, a_row)
                 for block in range(up_to(width, LANES) // LANES):
                     stop, done = min(top + _HIGH, B), 0
                     if squares is not None and LANES * (block + 1) <= width:
                         n_tiles = (stop - top) // tall
                         done = n_tiles * tall
                         _in_squares(
-                            may_round, n_tiles, A.ctypes.data, A.strides[0], tall * A.strides[0], groups,
-                            digits, block, 0, by_column, k == 0,
+                            may_round, n_tiles, a, a_row, tall * a_row, groups, digits, block, 0, by_column,
+                            k == 0,
                             out.ctypes.data + top * out.strides[0] + 4 * (n + LANES * block),
                             out.strides[0], tall * out.strides[0], sums,
                         )  # fmt: skip
                     for first in range(top + done, stop, tall):
                         _tile(
-                            squares, may_round, A, (first - top) * A.strides[0], A.strides[0], GROUP, groups,
-                            digits, block, by_column, k == 0, out, n, first, min(tall, B - first), sums,
-                            corner,
+                            squares, may_round, a + (first - top) * a_row, a_row, GROUP, groups, digits,
+                            block, by_column, k == 0, out, n, first, min(tall, B - first), sums, corner,
                         )  # fmt: skip
+    A[0, 0] = 0  # an address alone would not keep it alive
     if squares is not None:
         hand_back()
 
 
 @jit
-def _copy_rows(X: Array, rows: Array, start: int, K: int, first: int, A: Array) -> None:
-    """K columns of as many rows as A holds, from number `first` on."""
-    source = X.ctypes.data + start
-    for r in range(min(len(A), len(rows) - first)):
-        copy_bytes(A.ctypes.data + r * A.strides[0], source + rows[first + r] * X.strides[0], K)
+def _follow_each_other(X: Array, rows: Array) -> bool:
+    """Whether rows can stay where they are: one behind the other, not in each other's way in a cache."""
+    for r in range(1, len(rows)):
+        if rows[r] != rows[0] + r:
+            return False
+    return X.strides[0] % SAME_PLACE != 0
 
 
 @jit
 def _tile(
-    squares: Any, may_round: bool, A: Array, start: int, a_row: int, a_group: int, groups: int, digits: Array,
+    squares: Any, may_round: bool, a: int, a_row: int, a_group: int, groups: int, digits: Array,
     block: int, by_column: Array, fresh: bool, out: Array, left: int, first: int, tall: int, sums: Array,
     corner: Array,
 ) -> None:  # fmt: skip
@@ -212,7 +219,6 @@ def _tile(
         for r in range(tall):
             for j in range(wide):
                 corner[r, j] = out[first + r, n + j]
-    a = A.ctypes.data + start
     if squares is None:
         b, by = digits.ctypes.data + block * digits.strides[0], by_column.ctypes.data + 4 * LANES * block
         plus, nothing = by + by_column.strides[0], by + 2 * by_column.strides[0]
@@ -283,6 +289,7 @@ def columns_times(
     digits, by_column = _parts(new_lines(_size(deep, wide)), wide)
     edge, where = np.empty((deep, STRIP), np.uint8), np.empty(deep, np.int64)
     A = new_lines(deep * STRIP)  # a strip, turned
+    a = np.int64(A.ctypes.data)
     a_row, a_group = (GROUP, STRIP * GROUP) if squares is None else (deep, GROUP)
     sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
     for top in range(0, B, deep):
@@ -296,27 +303,26 @@ def columns_times(
                 depth = _look_for(X, some, step, start + strip, K - strip, edge, where)
                 for b in range(0, depth, step):
                     if squares is None:
-                        turn_four(
-                            where[b], where[b + 1], where[b + 2], where[b + 3], A.ctypes.data + b * STRIP
-                        )  # fmt: skip
+                        turn_four(where[b], where[b + 1], where[b + 2], where[b + 3], a + b * STRIP)
                     else:
-                        turn(where.ctypes.data + 8 * b, A.ctypes.data + b, a_row)
+                        turn(where.ctypes.data + 8 * b, a + b, a_row)
                 stop = min(strip + STRIP, K)
                 for first in range(strip, stop, tall):  # whole rows, one after the other
                     done = 0
                     if squares is not None and first + tall <= stop:
                         done = width // LANES
                         _in_squares(
-                            may_round, done, A.ctypes.data + (first - strip) * a_row, a_row, 0,
-                            depth // GROUP, digits, 0, 1, by_column, top == 0,
+                            may_round, done, a + (first - strip) * a_row, a_row, 0, depth // GROUP, digits, 0,
+                            1, by_column, top == 0,
                             out.ctypes.data + first * out.strides[0] + 4 * n, out.strides[0], 4 * LANES, sums,
                         )  # fmt: skip
                     for block in range(done, up_to(width, LANES) // LANES):
                         _tile(
-                            squares, may_round, A, (first - strip) * a_row, a_row, a_group, depth // GROUP,
-                            digits, block, by_column, top == 0, out, n, first, min(tall, stop - first),
-                            sums, corner,
+                            squares, may_round, a + (first - strip) * a_row, a_row, a_group, depth // GROUP,
+                            digits, block, by_column, top == 0, out, n, first, min(tall, stop - first), sums,
+                            corner,
                         )  # fmt: skip
+    A[0] = 0  # an address alone would not keep it alive
     if squares is not None:
         hand_back()
 
@@ -333,6 +339,7 @@ def _look_for(X: Array, rows: Array, step: int, first: int, n: int, edge: Array,
         where[b] = edge.ctypes.data + b * STRIP
         if b < len(rows):
             source = X.ctypes.data + rows[b] * X.strides[0] + first
+            fetch_soon(source + STRIP, STRIP)  # the next strip's
             if narrow == STRIP:
                 where[b] = source
             else:

@@ -28,7 +28,7 @@ from glassnet.kernels.halves import (
 )
 from glassnet.kernels.instructions import FEATURES, THIS_PROCESSOR
 from glassnet.kernels.jit import jit
-from glassnet.kernels.memory import copy_bytes, fetch_soon, new_lines, up_to
+from glassnet.kernels.memory import copy_rows, new_lines, up_to
 from glassnet.kernels.prepared import as_prepared
 from glassnet.kernels.team import cut, cut_product
 
@@ -148,21 +148,13 @@ def stored_by_halves(
         for k in range(0, K, deep):
             depth = min(deep, K - k)
             if turned:
-                stored = _copy_rows(X, rows[k : k + depth], start + top, some, room)
+                copy_rows(X, rows[k : k + depth], start + top, some, room, some)
+                stored = room[: depth * some].reshape(depth, some)
             else:
-                stored = _copy_rows(X, rows[top : top + some], start + k, depth, room)
+                copy_rows(X, rows[top : top + some], start + k, depth, room, depth)
+                stored = room[: some * depth].reshape(some, depth)
             _to_squares(stored, scaling, not turned, True, 0, some, 0, depth, edge, left)
             _multiply(None, left, top, some, B, False, k, depth, right, edge, out)
-
-
-@jit
-def _copy_rows(X: Array, rows: Array, start: int, n: int, to: Array) -> Any:
-    """n columns of some rows, without gaps, in the memory of `to`."""
-    for i in range(len(rows)):
-        at = X.ctypes.data + rows[i] * X.strides[0] + start
-        copy_bytes(to.ctypes.data + i * n, at, n)
-        fetch_soon(at + n, n)  # mostly asked for by the next call, or the next row
-    return to[: len(rows) * n].reshape(len(rows), n)
 
 
 @jit

@@ -16,6 +16,7 @@ from glassnet.kernels.instructions import FEATURES, THIS_PROCESSOR, plus_product
 from glassnet.kernels.jit import intrinsic
 from glassnet.kernels.lanes import (
     FLOATS,
+    HALVES,
     LANES,
     WORDS,
     Lanes,
@@ -37,6 +38,7 @@ DIGITS, GROUP = 3, 4
 ADDED = 256  # rows of whole numbers of 24 bits whose sums stay below 2^31
 TALL = 8  # rows of a tile: 8 x 3 digits of 16 columns, 24 sums that stay in the registers
 STRIP = 64  # columns of bytes that are turned at a time: one cache line
+_BYTES = ir.VectorType(ir.IntType(8), STRIP)
 
 
 def value_of(sums: list[Lanes], factor: Lanes, offset: Lanes) -> Lanes:
@@ -162,9 +164,11 @@ def turn_four(_context: Any, a: Any, b: Any, c: Any, d: Any, out: Any) -> Any:
 
     def generate(context: Any, builder: Any, _: Any, args: Any) -> Any:
         *rows, out = args
-        with steps(builder, out.type(STRIP)) as k:
-            words = side_by_side(*(load_bytes(builder, builder.add(row, k)) for row in rows))
-            words.store(builder.add(out, builder.mul(k, k.type(4))))
+        a, b, c, d = (load(builder, _BYTES, row) for row in rows)
+        for i, pairs in enumerate(zip(a.shuffled_with(b), c.shuffled_with(d), strict=True)):
+            upper, lower = (two.seen_as(HALVES) for two in pairs)
+            for j, fours in enumerate(upper.shuffled_with(lower)):
+                fours.store(builder.add(out, out.type(STRIP * (2 * i + j))))
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 5), generate

@@ -15,8 +15,8 @@ from glassnet.kernels.lanes import fetch
 from glassnet.kernels.room import LINE
 
 __all__ = [
-    "LINE", "array_at", "copy", "copy_bytes", "fetch_soon", "new_lines", "pointer_to", "stretch_of_row",
-    "up_to",
+    "LINE", "array_at", "copy", "copy_bytes", "copy_rows", "fetch_soon", "new_lines", "pointer_to",
+    "stretch_of_row", "up_to",
 ]  # fmt: skip
 
 array_at: Any = numpy_support.carray
@@ -66,6 +66,15 @@ def fetch_soon(_context: Any, address: Any, n: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp), generate
+
+
+@jit
+def copy_rows(X: Any, rows: Any, start: int, n: int, to: Any, to_row: int) -> None:
+    """n columns of some rows of bytes, each `to_row` bytes further on in `to`; those behind are fetched."""
+    for i in range(len(rows)):
+        at = X.ctypes.data + rows[i] * X.strides[0] + start
+        copy_bytes(to.ctypes.data + i * to_row, at, n)
+        fetch_soon(at + n, n)  # mostly asked for by the next call, or the next row
 
 
 @intrinsic

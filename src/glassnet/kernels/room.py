@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LINE", "spaced"]
+__all__ = ["LINE", "SAME_PLACE", "spaced"]
 
 LINE = 64  # bytes that a processor fetches at once
+SAME_PLACE = 4096  # bytes; lines so far apart, or a multiple of it, have the same few places in a cache
 
 
 def spaced(shape: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -166,7 +166,8 @@ def prepared_weights(
 ) -> Iterator[None]:  # fmt: skip
     """Within, products find these weights ready: their digits, three bytes a number, or their halves.
 
-    Threads need a copy of the context.
+    Those that a team shares out do not: its members have terms of their own. Threads need a copy of the
+    context.
 
     Parameters
     ----------
@@ -175,6 +176,9 @@ def prepared_weights(
     rows : of the left factors
     stored : rows as those that the first of the weights is multiplied with, if they are bytes
     """
+    if (members := team.current()) is not None and members.size > 1:
+        yield
+        return
     ready: dict[Hashable, Array] = {}
     usual = [pair for pair in weights if pair[0].dtype == np.float32 and pair[0].flags.c_contiguous]
     if stored is not None:

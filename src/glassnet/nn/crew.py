@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -28,7 +28,7 @@ from glassnet.nn.layers import Dense
 if TYPE_CHECKING:
     from glassnet.nn.network import Network
 
-__all__ = ["Crew", "crewed", "logits", "outputs", "over_rows", "twin"]
+__all__ = ["Crew", "crewed", "logits", "outputs", "over_rows", "prepared", "twin"]
 
 T = TypeVar("T")
 Array = npt.NDArray[Any]
@@ -136,6 +136,16 @@ def crewed(network: Network) -> Iterator[None]:
             network.crew = None
 
 
+def prepared(network: Network, rows: Inputs, n_rows: int, times: int = 1) -> AbstractContextManager[None]:
+    """Within, the weights are ready for n of these rows, piece by piece; nobody may change them meanwhile."""
+    first = next(rows.pieces(network, slice(0, n_rows), times), slice(0, 0))
+    if first.stop == n_rows:  # of one piece, or none, nothing would be used twice
+        return nullcontext()
+    weights = [(layer.W, layer.may_round) for layer in network.every_layer() if type(layer) is Dense]
+    stored = rows.piece(network, first) if rows.stays_bytes(network, first.stop) else None
+    return kernels.prepared_weights(weights, first.stop, stored)
+
+
 def outputs(network: Network, rows: Inputs, times: int = 1) -> Array:
     """Outputs before the link of all these rows, in their order, shape (len(rows), n_outputs)."""
     Z = np.empty((len(rows), network.n_outputs), network.dtype)
@@ -144,7 +154,8 @@ def outputs(network: Network, rows: Inputs, times: int = 1) -> Array:
         for where in rows.pieces(network, stretch, times):
             Z[where] = network.forward(rows.piece(network, where))
 
-    over_rows(network, len(Z), fill, 2 * _SHARES)  # there are no sums, and nobody waits long for the last
+    with prepared(network, rows, len(Z), times):
+        over_rows(network, len(Z), fill, 2 * _SHARES)  # there are no sums, and nobody waits long for the last
     return Z
 
 
@@ -157,11 +168,5 @@ def logits(network: Network, X: Any, scaling: AffineScaling | None = None) -> Ar
     # nothing comes back from there; weights too large for the cache are worth more rows at a time
     times = 2 if network.n_parameters <= _IN_CACHE else 4
     times = max(1, min(times, _MOST_VALUES // (network.chunk_rows * network.widest)))
-    if len(rows) * network.n_parameters < _MANY:
-        return outputs(network, rows, times)
-    first = next(rows.pieces(network, slice(0, len(rows)), times))
-    n = first.stop - first.start
-    weights = [(layer.W, layer.may_round) for layer in network.every_layer() if type(layer) is Dense]
-    stored = rows.piece(network, first) if rows.stays_bytes(network, n) else None
-    with crewed(network), kernels.prepared_weights(weights, n, stored):
+    with crewed(network) if len(rows) * network.n_parameters >= _MANY else nullcontext():
         return outputs(network, rows, times)

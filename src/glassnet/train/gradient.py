@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
-from glassnet.nn.crew import over_rows
+from glassnet.nn.crew import over_rows, prepared
 from glassnet.nn.network import Network
 from glassnet.train.feed import Feed
 from glassnet.train.measure import metric_sums
@@ -61,7 +61,8 @@ def _in_parts(
             kernels.accumulate(total, network.grad)
         return loss, sums, total
 
-    stretches = over_rows(network, len(rows), learn)
+    with prepared(network, train, len(rows)):
+        stretches = over_rows(network, len(rows), learn)
     loss = sum(value for value, _, _ in stretches)
     if not math.isfinite(loss) and len(stretches) > 1:  # it may be a twin's: once more, for this one to show
         return learn(network, slice(0, len(rows)))[:2]

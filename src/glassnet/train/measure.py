@@ -116,5 +116,6 @@ def evaluate(network: Network, feed: Feed, metrics: Sequence[str] = ()) -> dict[
             sums = [a + b for a, b in zip(sums, (loss, *found), strict=True)]
         return sums
 
-    columns = zip(*crew.over_rows(network, len(feed), look), strict=True)
+    with crew.prepared(network, feed, len(feed)):
+        columns = zip(*crew.over_rows(network, len(feed), look), strict=True)
     return dict(zip(("loss", *metrics), map(sum, columns), strict=True))
