@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
 import subprocess
 import sys
@@ -145,6 +147,41 @@ def test_pieces_of_wide_layers_and_many_rows(K: int, B: int, N: int) -> None:
     W, D = RNG.normal(size=(K, N)).astype(np.float32), RNG.normal(size=(B, N)).astype(np.float32)
     for got, expected in zip(both(A, W, D), (exact @ W, exact.T @ D), strict=True):
         np.testing.assert_allclose(got, expected, atol=2e-5 * np.abs(expected).max())
+
+
+@digital
+@pytest.mark.parametrize("N", [16, 100])
+@pytest.mark.parametrize(("K", "B"), [(64, 32), (65, 32), (1536, 144), (1540, 40), (128, 41), (4096, 32)])
+def test_rows_in_their_order_give_the_same_bits_as_others(K: int, B: int, N: int) -> None:
+    """They may be multiplied where they lie; others are copied first."""
+    X, mixed = RNG.integers(0, 256, (B + 3, K), dtype=np.uint8), RNG.permutation(B + 3)
+    W, D = RNG.normal(size=(K, N)).astype(np.float32), RNG.normal(size=(B, N)).astype(np.float32)
+    in_order = StoredRows(X, np.arange(3, B + 3), ONE, NONE)
+    elsewhere = StoredRows(X[mixed], np.argsort(mixed)[3:], ONE, NONE)
+    for got, expected in zip(both(in_order, W, D), both(elsewhere, W, D), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@digital
+@pytest.mark.skipif(sys.platform != "linux", reason="protects memory by the C library's mprotect")
+@pytest.mark.parametrize(("K", "B"), [(64, 64), (66, 64), (64, 60), (4096, 32)])
+def test_nothing_behind_the_last_row_is_read(K: int, B: int) -> None:
+    """Such a read would end this process."""
+    page, n = mmap.PAGESIZE, B * K
+    memory = mmap.mmap(-1, -(-n // page) * page + page)
+    whole = np.frombuffer(memory, np.uint8)
+    X = whole[len(whole) - page - n : len(whole) - page].reshape(B, K)
+    X[:] = RNG.integers(0, 256, X.shape)
+    end = ctypes.c_void_p(X.ctypes.data + n)
+    protect = ctypes.CDLL(None, use_errno=True).mprotect
+    assert protect(end, ctypes.c_size_t(page), 0) == 0
+    try:
+        W, D = RNG.normal(size=(K, 20)).astype(np.float32), RNG.normal(size=(B, 20)).astype(np.float32)
+        Z, dW = both(StoredRows(X, np.arange(B), ONE, NONE), W, D)
+    finally:
+        assert protect(end, ctypes.c_size_t(page), mmap.PROT_READ | mmap.PROT_WRITE) == 0
+    np.testing.assert_allclose(Z, X @ W, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(dW, X.T @ D, rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.parametrize("size", [2, 3])

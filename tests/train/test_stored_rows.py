@@ -29,6 +29,11 @@ Y = (X[:, :3].argmax(axis=1)).astype(np.int64)
 WEIGHTS = RNG.uniform(0, 2, N)
 
 
+@pytest.fixture(autouse=True)
+def _few_bytes_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "_WORTH", 2**10)
+
+
 class Half:
     scale, shift = np.array(1 / 128), np.array(-1.0)
 
@@ -47,7 +52,7 @@ def feeds(net: Network, weights: Any = None) -> tuple[Feed, Feed]:
     converted = (X * np.float32(1 / 128) - np.float32(1)).astype(np.float32)
     y = Y if net.n_outputs > 1 else (Y == 0).astype(np.int64)
     first = Feed(net, X, y, scaling=Half(), sample_weight=weights)
-    assert first.stays_bytes(net, N)
+    assert first.stays_bytes(net, net.chunk_rows)
     return first, Feed(net, converted, y, sample_weight=weights)
 
 
@@ -69,6 +74,34 @@ def test_gradient_and_measures_are_those_of_converted_rows(threads: int, weights
     np.testing.assert_allclose(grad, expected[2], atol=1e-6)
     assert measured == pytest.approx(expected[3], rel=1e-5)
     np.testing.assert_allclose(Z, expected[4], atol=1e-5)
+
+
+@by_digits
+@pytest.mark.parametrize("threads", [1, 2])
+def test_weights_are_made_ready_once_for_all_pieces_and_followed(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glassnet.nn.crew import crewed
+
+    ready: list[bool] = []
+
+    def seen(factor: Any, *how: Any, real: Any = stored.as_prepared) -> Any:
+        ready.append(real(factor, *how) is not factor)
+        return real(factor, *how)
+
+    net = network()
+    feed, plain = feeds(net)
+    with threadpool_limits(threads), crewed(net):
+        for factor in (1, 2):
+            net.theta *= factor
+            expected = batch_gradient(net, plain, plain.rows)[0], evaluate(net, plain)["loss"]
+            with monkeypatch.context() as patched:
+                patched.setattr(stored, "as_prepared", seen)
+                found = batch_gradient(net, feed, feed.rows)[0], evaluate(net, feed)["loss"]
+            assert found == pytest.approx(expected, rel=1e-5)
+            batch_gradient(net, feed, feed.rows[:150])  # in one piece
+    assert len(ready) >= 4 * N // (3 * 64)
+    assert all(ready)
 
 
 @kinds
@@ -115,7 +148,7 @@ def test_only_who_is_named_gets_bytes_and_only_where_they_pay(kind: str) -> None
     net = network(kind=kind)
     feed = feeds(net)[0]
     assert isinstance(feed.take(feed.rows)[0], np.ndarray)
-    assert isinstance(feed.take(feed.rows[:100], network=net)[0], np.ndarray)
+    assert isinstance(feed.take(feed.rows[:20], network=net)[0], np.ndarray)
     assert isinstance(feed.take(feed.rows, network=net)[0], stored.StoredRows)
 
 
