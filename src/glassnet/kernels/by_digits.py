@@ -151,7 +151,8 @@ def rows_times(
     digits, by_column = _parts(new_lines(_size(deep, wide)), wide)
     A = new_lines(_HIGH * up_to(deep, 64)).reshape(_HIGH, -1)  # what is behind K meets zeros
     sums, corner = new_lines(amx.SUMS * 4), np.empty((tall, LANES), np.float32)
-    in_place = K % step == 0 and B % tall == 0 and _follow_each_other(X, rows)  # nothing else is read
+    # in vectors (in squares not tried), where nothing but these rows is read
+    in_place = squares is None and K % step == 0 and B % tall == 0 and _follow_each_other(X, rows)
     for n in range(0, N, wide):
         width = min(wide, N - n)
         for k in range(0, K, deep):
