@@ -13,10 +13,11 @@ import pytest
 from numba import njit
 
 from glassnet.errors import InputError
-from glassnet.nn import SGD, Adam, BatchNorm, Dense, Dropout, Layer, Network
+from glassnet.nn import SGD, Adam, BatchNorm, Dense, Dropout, Layer, Network, Noise
 from glassnet.train import (
     Average,
     Callback,
+    Checkpoint,
     ClipNorm,
     Feed,
     History,
@@ -361,23 +362,110 @@ def test_lbfgs_stops_when_asked_and_keeps_the_latest_iteration() -> None:
     assert np.array_equal(network.theta, CtrlC.thetas[-1])
 
 
-def test_lbfgs_refuses_what_its_line_search_cannot_see() -> None:
-    network, train, _ = setup(Dropout(0.5))
-    with pytest.raises(InputError, match=r"Dropout\(rate=0.5\) draws at random"):
-        fit_lbfgs(network, train)
-    network, train, _ = setup()
-    with pytest.raises(InputError, match="ClipNorm cannot work with L-BFGS"):
-        fit_lbfgs(network, train, treatments=[ClipNorm(1.0)])
-    for callback in (MaxNorm(1.0), ReduceOnPlateau()):
-        with pytest.raises(InputError, match="cannot work with L-BFGS"):
-            fit_lbfgs(network, train, callbacks=[callback])
+def test_lbfgs_interrupted_within_a_line_search_keeps_the_latest_iteration() -> None:
+    thetas: list[Array] = []
+
+    class Remember(Callback):
+        def on_epoch(self, run: Run) -> None:
+            thetas.append(run.network.theta.copy())
+
+    def interrupt(network: Network, weight: float) -> float:
+        if len(thetas) == 4:
+            assert not np.array_equal(network.theta, thetas[-1])  # a trial step
+            raise KeyboardInterrupt
+        return 0.0
+
+    network, train, _ = setup(Dense(5, "tanh"))
+    history = fit_lbfgs(network, train, callbacks=[Remember()], treatments=[interrupt])
+    assert (len(history), history.interrupted) == (4, True)
+    assert np.array_equal(network.theta, thetas[-1])
 
 
-def test_lbfgs_names_what_is_not_finite() -> None:
+def test_lbfgs_leaves_frozen_parameters_alone_and_trains_the_others_as_if_there_were_no_more() -> None:
+    frozen = Dense(3, "tanh", weight_lr=0.0, bias_lr=0.0)
+    network = Network([frozen, Dense(1)], 4, "sigmoid_cross_entropy", dtype="float64", seed=1)
+    hidden, last = network.layers
+    W, b = hidden.W.copy(), hidden.b.copy()
+    alone = Network([Dense(1)], 3, "sigmoid_cross_entropy", dtype="float64")
+    alone.layers[0].W[:], alone.layers[0].b[:] = last.W, last.b
+    history = fit_lbfgs(network, Feed(network, X, Y))
+    same = fit_lbfgs(alone, Feed(alone, np.tanh(X @ W + b), Y))
+    assert np.array_equal(hidden.W, W)
+    assert np.array_equal(hidden.b, b)
+    np.testing.assert_allclose(history["loss"], same["loss"], rtol=1e-9)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_lbfgs_takes_learning_rate_factors_as_a_change_of_variables() -> None:
+    """A first step is along -gradient: by phi = theta / sqrt(factor), so by theta along -factor gradient."""
+    network = Network([Dense(1, weight_lr=4.0, bias_lr=0.25)], 4, "sigmoid_cross_entropy", dtype="float64")
+    feed, first = Feed(network, X, Y), network.theta.copy()
+    network.gradient(*feed.take(feed.rows), 1 / len(X))
+    wanted = -np.array([4.0] * 4 + [0.25]) * network.grad
+    fit_lbfgs(network, feed, max_iter=1)
+    step = network.theta - first
+    np.testing.assert_allclose(step / np.linalg.norm(step), wanted / np.linalg.norm(wanted))
+
+
+def test_lbfgs_finds_the_same_minimum_with_any_factors() -> None:
+    losses = []
+    for factor in (1.0, 6.0, 0.1):
+        network = Network([Dense(1, weight_lr=factor)], 4, "sigmoid_cross_entropy", dtype="float64")
+        feed = Feed(network, X, Y)
+        losses.append(fit_lbfgs(network, feed, tol=1e-9, max_iter=500)["loss"])
+    assert losses[1][-1] == pytest.approx(losses[0][-1], rel=1e-7)
+    assert losses[2][-1] == pytest.approx(losses[0][-1], rel=1e-7)
+    assert losses[0][:3] != losses[1][:3] != losses[2][:3]
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings", "message"),
+    [
+        (Dropout(0.5), {}, r"Dropout\(rate=0.5\) draws at random"),
+        (Noise(0.5), {}, r"Noise\(std=0.5\) draws at random"),
+        (Dense(3), {"treatments": [ClipNorm(1.0)]}, "ClipNorm cannot work with L-BFGS"),
+        (Dense(3), {"callbacks": [MaxNorm(1.0)]}, "MaxNorm cannot work with L-BFGS"),
+        (Dense(3), {"callbacks": [ReduceOnPlateau()]}, "ReduceOnPlateau cannot work with L-BFGS"),
+        (Dense(3), {"callbacks": [Checkpoint("run.npz")]}, "Checkpoint cannot work with L-BFGS.*KeepBest"),
+        (Dense(3), {"max_iter": 0}, "L-BFGS needs max_iter of at least 1, not 0"),
+        (Dense(3), {"max_iter": -1}, "L-BFGS needs max_iter of at least 1, not -1"),
+        (Dense(3), {"max_fun": 0}, "L-BFGS needs max_fun of at least 1, not 0"),
+        (Dense(3), {"memory": 0}, "L-BFGS needs memory of at least 1, not 0"),
+        (Dense(3), {"tol": -1e-9}, "must not be negative: -1e-09"),
+        (Dense(3), {"tol": math.nan}, "must not be negative: nan"),
+    ],
+    ids=str,
+)
+def test_lbfgs_refuses_what_it_cannot_do(layer: Layer, settings: dict[str, Any], message: str) -> None:
+    network, train, _ = setup(layer)
+    first = network.theta.copy()
+    with pytest.raises(InputError, match=message):
+        fit_lbfgs(network, train, **settings)
+    assert np.array_equal(network.theta, first)
+
+
+def test_lbfgs_refuses_rows_that_are_changed_at_random() -> None:
+    network, _, _ = setup()
+    with pytest.raises(InputError, match="augment changes the rows at random"):
+        fit_lbfgs(network, Feed(network, X, Y, augment=lambda rows, draw: rows))
+
+
+@pytest.mark.parametrize("idle", [Dropout(0.0), Noise(0.0)], ids=repr)
+def test_lbfgs_takes_layers_that_draw_nothing(idle: Layer) -> None:
+    histories = []
+    for layers in ([idle], []):
+        network, train, _ = setup(*layers)
+        histories.append(fit_lbfgs(network, train)["loss"])
+    assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize(("start", "place"), [(1e30, "layer 2"), (np.nan, "layer 1")])
+def test_lbfgs_names_what_is_not_finite_and_what_helps_it(start: float, place: str) -> None:
     network, train, _ = setup(Dense(5, "relu"), loss="poisson")
-    network.theta[:] = 1e4
+    network.theta[:] = start
     history = fit_lbfgs(network, train)
-    assert "not finite" in history.diverged
+    assert history.diverged.startswith(place)
+    assert history.diverged.endswith("; scale the inputs, add a penalty, or begin with other weights")
 
 
 def test_an_epochs_seconds_are_without_those_of_compiling() -> None:

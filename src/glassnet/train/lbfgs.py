@@ -15,6 +15,7 @@ from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.optimizers import SGD
 from glassnet.train.callbacks import Callback, MaxNorm, ReduceOnPlateau, Run
+from glassnet.train.checkpoint import Checkpoint
 from glassnet.train.feed import Feed
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
@@ -37,10 +38,15 @@ def fit_lbfgs(
 ) -> History:  # fmt: skip
     """Train with L-BFGS (Liu & Nocedal 1989): few, expensive steps; best for small data.
 
+    There is no learning rate, but the layers' factors on it hold: a parameter with the factor 0 is frozen.
+    The others are theta = sqrt(factor) phi, and it is phi that is searched for: plain gradient descent on phi
+    would be descent on theta with these rates. This preconditions the way; the minimum stays where it is.
+
     Parameters
     ----------
+    train, validation : the rows to learn from, all of them at once, and the rows to watch
     max_iter, max_fun : most iterations (epochs of the history) and most evaluations of the loss
-    tol : stop when the largest entry of the gradient is at most this (or the loss has stopped to change)
+    tol : stop when the largest entry of the gradient (by phi) is at most this, or the loss stays as it is
     memory : corrections that approximate the curvature
     treatments : penalties only: clipping would falsify the line search
 
@@ -50,28 +56,31 @@ def fit_lbfgs(
 
     Raises
     ------
-    InputError : clipping, a plateau's factor, max-norm, or layers that draw random numbers
+    InputError : clipping, a plateau's factor, max-norm, checkpoints, augmented rows, layers that draw random
+        numbers, or limits that leave nothing to do
     """
     from scipy.optimize import minimize
 
     metrics = checked_metrics(network, metrics)
+    _check_limits(max_iter, max_fun, tol, memory)
     _check(network, train, validation, treatments, callbacks)
+    root, slope = _variables(network)
     run = Run(network, SGD(), History(), max_iter)
     theta, started = network.theta.copy(), kernels.working_time()
 
     def value_and_gradient(tried: Array) -> tuple[float, Array]:
-        network.theta[:] = tried
+        network.theta[:] = root * tried
         value, _ = batch_gradient(network, train, train.rows)
         for treat in treatments:
             value += treat(network, train.total_weight(train.rows))
-        if not math.isfinite(value):
-            run.stop(locate_not_finite(network, run.step), diverged=True)
+        if not math.isfinite(value) and not run.history.diverged:  # SciPy goes on: the first place counts
+            run.stop(_without_rates(locate_not_finite(network, run.step)), diverged=True)
         run.step += 1
-        return value, network.grad.astype(np.float64)
+        return value, slope * network.grad
 
     def after_iteration(intermediate_result: Any) -> None:
         nonlocal started
-        network.theta[:] = theta[:] = intermediate_result.x
+        network.theta[:] = theta[:] = root * intermediate_result.x
         run.epoch += 1
         now = kernels.working_time()
         quantities = {"epoch": float(run.epoch), "loss": float(intermediate_result.fun)}
@@ -93,12 +102,12 @@ def fit_lbfgs(
     try:
         with threads_for(network, len(train)):
             found = minimize(
-                value_and_gradient, network.theta.astype(np.float64), jac=True, method="L-BFGS-B",
+                value_and_gradient, network.theta / root, jac=True, method="L-BFGS-B",
                 callback=after_iteration,
                 options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol, "maxcor": memory},
             )  # fmt: skip
         if not run.stopped:
-            network.theta[:] = found.x
+            network.theta[:] = root * found.x
             run.history.stopped = str(found.message)
     except KeyboardInterrupt:
         run.stop("interrupted by the user", interrupted=True)
@@ -110,6 +119,31 @@ def fit_lbfgs(
     if run.history.diverged:
         log.warning("training stopped: %s", run.history.diverged)
     return run.history
+
+
+def _variables(network: Network) -> tuple[Array, Array]:
+    """theta / phi of every parameter, and the factor from d/d theta to d/d phi: 0 where it is frozen."""
+    root, slope = np.ones((2, len(network.theta)))
+    for where, _, factor in network.segments:
+        slope[where] = math.sqrt(factor)
+        root[where] = slope[where] if factor else 1.0
+    return root, slope
+
+
+def _without_rates(located: str) -> str:
+    """What is said of a number that is not finite, with advice for a method without a learning rate."""
+    what, _, advice = located.rpartition("; ")
+    if "learning rate" in advice:
+        advice = "scale the inputs, add a penalty, or begin with other weights"
+    return f"{what}; {advice}"
+
+
+def _check_limits(max_iter: int, max_fun: int, tol: float, memory: int) -> None:
+    for name, value in (("max_iter", max_iter), ("max_fun", max_fun), ("memory", memory)):
+        if not value >= 1:
+            raise InputError(f"L-BFGS needs {name} of at least 1, not {value!r}")
+    if not tol >= 0:
+        raise InputError(f"the tol of L-BFGS is a largest gradient, so it must not be negative: {tol!r}")
 
 
 def _check(
@@ -125,11 +159,23 @@ def _check(
             raise InputError(
                 f"{type(thing).__name__} cannot work with L-BFGS: its line search sets the steps"
             )
+        if isinstance(thing, Checkpoint):
+            raise InputError(
+                "Checkpoint cannot work with L-BFGS: SciPy keeps its memory of the curvature to itself, so "
+                "no run could go on from the file. KeepBest keeps the best weights; to have them in a file, "
+                "call glassnet.save_network in an on_epoch of your own"
+            )
+    if train.augment is not None:
+        raise InputError(
+            "L-BFGS needs one loss for the same weights, but augment changes the rows at random: give it the "
+            "rows as they are, or train with fit"
+        )
     if network.matmul_precision != "full":
         raise InputError(
             "L-BFGS needs a loss that follows the smallest step, but products of rounded weights do not: set "
             "the network's matmul_precision = 'full'"
         )
     for layer in network.every_layer():
-        if layer.draws:
+        strength = getattr(layer, "rate", getattr(layer, "std", 1.0))
+        if layer.draws and strength > 0:  # a dropout of 0 draws nothing
             raise InputError(f"L-BFGS needs one loss for the same weights, but {layer!r} draws at random")
