@@ -28,7 +28,7 @@ from glassnet.estimators.display import architecture_html
 from glassnet.estimators.ensemble import fit_members
 from glassnet.estimators.names import NearestNames
 from glassnet.estimators.rows import Rows, hold_out
-from glassnet.estimators.solvers import SOLVERS
+from glassnet.estimators.solvers import SOLVERS, warn_of_unused
 from glassnet.estimators.training import train
 from glassnet.nn import ACTIVATIONS, INITIALIZERS, SCHEDULES, Activation, Dense, Loss, Network, Optimizer
 from glassnet.nn.checks import MATMUL_PRECISIONS
@@ -133,7 +133,7 @@ class BaseMLP(NearestNames):
     def _score_outputs(self, Z: Array, target: Array, weight: Array | None) -> float:
         raise NotImplementedError
 
-    def _before_training(self) -> None:
+    def _before_training(self, watched: bool) -> None:  # whether there will be validation rows
         raise NotImplementedError
 
     def _after_training(self, held: Rows | None) -> None:
@@ -159,7 +159,9 @@ class BaseMLP(NearestNames):
         rows = self._read(X, y, weight, reset=first, role="new" if new else "more")
         held = self._read_held_out(*held_out)
         self.n_outputs_ = rows.target.shape[1] if rows.target.ndim == 2 else len(self.classes_)
-        self._before_training()
+        if first or not incremental:
+            warn_of_unused(self)
+        self._before_training(held is not None or self._holds_out())
         if self.n_ensemble > 1:
             exhausted, held = fit_members(self, rows, held, first, incremental)
         else:
@@ -168,6 +170,10 @@ class BaseMLP(NearestNames):
         if exhausted:
             self._warn_not_converged()
         return self
+
+    def _holds_out(self) -> bool:
+        """Whether rows to watch are taken from those to learn from, if none are given."""
+        return bool(self.early_stopping and self.solver != "lbfgs")
 
     def _read_held_out(self, X: Any, y: Any, weight: Any) -> Rows | None:
         if X is None and y is None:
@@ -224,7 +230,7 @@ class BaseMLP(NearestNames):
         # of dropout and the like; rng stays as it is
         seed = _seed_from(rng) if resumed is None else resumed.seed
         network = self._ready_network(rows, rng, seed, first)
-        if held is None and self.early_stopping and self.solver != "lbfgs":
+        if held is None and self._holds_out():
             rows, held = hold_out(rows, self.validation_fraction, rng, self._stratify(rows))
         if held is not None and len(held) < 2:
             raise ValueError(

@@ -57,12 +57,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     tol : float >= 0, smaller improvements do not count; for "lbfgs" the largest entry of the gradient
     verbose : print a line for every epoch
     warm_start : bool, `fit` goes on from the weights there are
-    momentum : float in [0, 1], for solver="sgd", "momentum", "nesterov"
+    momentum : float in [0, 1], for solver="sgd", and below 1 for "momentum", "nesterov"
     nesterovs_momentum : bool, for solver="sgd"
     early_stopping : bool, hold out rows and stop when their score does not rise; not for "lbfgs"
     validation_fraction : float in [0, 1), share of the rows held out; classes keep
         their shares
-    beta_1, beta_2, epsilon : of solver="adam", "adamw", "nadam", "radam"
+    beta_1, beta_2, epsilon : of solver="adam", "adamw", "nadam", "radam"; if changed also the betas of "lion"
+        and the epsilon of "rmsprop", "adagrad"
     n_iter_no_change : epochs without improvement before training stops
     max_fun : most evaluations of the loss, for "lbfgs"
     class_weight : dict label -> factor, or "balanced" (n / (n_classes * rows of the class))
@@ -75,8 +76,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         runs to its last epoch unless it is watched
     clip_norm : float > 0, longest gradient
     label_smoothing : float in [0, 1), share of the target spread over all classes
-    monitor : quantity to watch: a key of `history_`, "val_" and the name of a scikit-learn scorer
-        ("val_f1_macro"), or a scorer; the best weights are restored
+    monitor : quantity to watch; the best weights are restored. A key of `history_`, also one that a callback
+        records; "val_" and the name of a scikit-learn scorer ("val_f1_macro"); or a scorer, as a function of
+        (estimator, X, y). It should rise unless its name ends in "loss" or "error": of a function `mae` that
+        returns an error, give the negative
     patience : epochs without improvement of `monitor` (None: "val_loss", or "loss") before training stops
     callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
     time_limit : seconds after which training (of each network) ends, at the end of an epoch
@@ -283,18 +286,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         if incremental and (self.threshold == "f1" or self.temperature_scaling):
             raise InputError("partial_fit has no validation rows to choose a threshold or a temperature on")
 
-    def _before_training(self) -> None:
+    def _before_training(self, watched: bool) -> None:
+        if self.threshold is not None and (self.n_outputs_ > 1 or len(self.classes_) != 2):
+            raise InputError(f"threshold is for two classes; here are {len(self.classes_)}")
+        if not watched and (self.temperature_scaling or self.threshold == "f1"):
+            name = "temperature_scaling" if self.temperature_scaling else "threshold='f1'"
+            raise InputError(f"{name} needs validation rows: {how_to_hold_out(self)}")
         self.temperature_ = 1.0
         self.threshold_ = float(self.threshold) if isinstance(self.threshold, Real) else 0.5
 
     def _after_training(self, held: Rows | None) -> None:
         """Choose temperature and threshold, on validation rows where they are to be learned."""
-        if self.threshold is not None and (self.n_outputs_ > 1 or len(self.classes_) != 2):
-            raise InputError(f"threshold is for two classes; here are {len(self.classes_)}")
-        if self.temperature_scaling or self.threshold == "f1":
-            name = "temperature_scaling" if self.temperature_scaling else "threshold='f1'"
-            if held is None:
-                raise InputError(f"{name} needs validation rows: {how_to_hold_out(self)}")
+        if held is not None and (self.temperature_scaling or self.threshold == "f1"):
             X, _, weight = held.chosen()
             target = held.target if held.which is None else held.target[held.which]
             if self.temperature_scaling:

@@ -59,12 +59,12 @@ def fit_members(
     for member in members:  # also of one that goes on: the whole may have other parameters now
         now = clone(whole).get_params(deep=False) | {"random_state": member.random_state} | OF_THE_WHOLE
         member.set_params(**{name: now[name] for name in member.get_params(deep=False)})
-    if held is None and whole.early_stopping and whole.solver != "lbfgs":
+    if held is None and whole._holds_out():
         rows, held = hold_out(rows, whole.validation_fraction, rng, whole._stratify(rows))
     learned = {name: vars(whole)[name] for name in LEARNED_FROM_DATA if name in vars(whole)}
     for member in members:
         vars(member).update(learned)
-        member._before_training()
+        member._before_training(held is not None)
     tasks = [delayed(_fit_member)(member, rows, held, first, incremental) for member in members]
     progress = progress_of(whole.progress) or Progress()
     progress.begin(type(whole).__name__, len(members))

@@ -53,11 +53,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     tol : float >= 0, smaller improvements do not count; for "lbfgs" the largest entry of the gradient
     verbose : print a line for every epoch
     warm_start : bool, `fit` goes on from the weights there are
-    momentum : float in [0, 1], for solver="sgd", "momentum", "nesterov"
+    momentum : float in [0, 1], for solver="sgd", and below 1 for "momentum", "nesterov"
     nesterovs_momentum : bool, for solver="sgd"
     early_stopping : bool, hold out rows and stop when their score does not rise; not for "lbfgs"
     validation_fraction : float in [0, 1), share of the rows held out; drawn at random
-    beta_1, beta_2, epsilon : of solver="adam", "adamw", "nadam", "radam"
+    beta_1, beta_2, epsilon : of solver="adam", "adamw", "nadam", "radam"; if changed also the betas of "lion"
+        and the epsilon of "rmsprop", "adagrad"
     n_iter_no_change : epochs without improvement before training stops
     max_fun : most evaluations of the loss, for "lbfgs"
     quantile : float in (0, 1), for loss="quantile"
@@ -70,8 +71,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     schedule : name in `nn.SCHEDULES`, or a function of progress 0..1, times the learning rate; training then
         runs to its last epoch unless it is watched
     clip_norm : float > 0, longest gradient
-    monitor : quantity to watch: a key of `history_`, "val_" and the name of a scikit-learn scorer
-        ("val_f1_macro"), or a scorer; the best weights are restored
+    monitor : quantity to watch; the best weights are restored. A key of `history_`, also one that a callback
+        records; "val_" and the name of a scikit-learn scorer ("val_f1_macro"); or a scorer, as a function of
+        (estimator, X, y). It should rise unless its name ends in "loss" or "error": of a function `mae` that
+        returns an error, give the negative
     patience : epochs without improvement of `monitor` (None: "val_loss", or "loss") before training stops
     callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
     time_limit : seconds after which training (of each network) ends, at the end of an epoch
@@ -225,7 +228,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
             return float("nan")
         return float(r2_score(target, predicted, sample_weight=weight))
 
-    def _before_training(self) -> None:
+    def _before_training(self, watched: bool) -> None:
         poisson = self.loss == "poisson" or isinstance(self.loss, Poisson)
         self.out_activation_ = "exp" if poisson else "identity"
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
+import warnings
 from typing import Any
 
 from glassnet.nn.optimizers import OPTIMIZERS, Adam, Optimizer
 
-__all__ = ["SOLVERS", "ScikitAdam", "ScikitSGD", "make_solver"]
+__all__ = ["SOLVERS", "ScikitAdam", "ScikitSGD", "make_solver", "warn_of_unused"]
 
 #: every solver that takes steps batch by batch ("lbfgs" does not)
 SOLVERS = frozenset(OPTIMIZERS)
+#: parameters of scikit-learn's that are of one solver or another, with its defaults
+DEFAULTS = {
+    "learning_rate": "constant", "learning_rate_init": 0.001, "power_t": 0.5, "momentum": 0.9,
+    "nesterovs_momentum": True, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "max_fun": 15000,
+}  # fmt: skip
+#: parameter of an estimator -> setting of an optimizer
+SETTINGS = {"momentum": "momentum", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps"}
 
 
 class ScikitAdam(Adam):
@@ -64,8 +73,35 @@ def make_solver(estimator: Any) -> Optimizer:
         settings["weight_decay"] = e.weight_decay
     if e.solver == "sgd":
         return ScikitSGD(momentum=e.momentum, nesterov=e.nesterovs_momentum, **settings)
-    if e.solver in ("adam", "adamw", "nadam", "radam"):
-        settings |= {"beta1": e.beta_1, "beta2": e.beta_2, "eps": e.epsilon}
-    if e.solver in ("momentum", "nesterov"):
-        settings["momentum"] = e.momentum
+    # a default of scikit-learn's is not one of every optimizer: Lion's beta2 is 0.99
+    settings |= {SETTINGS[name]: getattr(e, name) for name in _changed(e) if name in _taken(e.solver)}
     return (ScikitAdam if e.solver == "adam" else OPTIMIZERS[e.solver])(**settings)
+
+
+def warn_of_unused(estimator: Any) -> None:
+    """Tell of parameters that were changed although the solver has no use for them.
+
+    With scikit-learn's own solvers it is silent, as scikit-learn is: a search over solvers may go on.
+    """
+    solver = estimator.solver
+    if isinstance(solver, str) and solver in ("adam", "sgd", "lbfgs"):
+        return
+    used = set() if isinstance(solver, Optimizer) else {"learning_rate_init", *_taken(solver)}
+    unused = [name for name in _changed(estimator) if name not in used]
+    if unused:
+        warnings.warn(
+            f"solver={solver!r} has no use for {', '.join(unused)}: leave {'them' if unused[1:] else 'it'} "
+            f"out{', and give the Optimizer its own settings' if isinstance(solver, Optimizer) else ''}",
+            UserWarning, stacklevel=5,
+        )  # fmt: skip
+
+
+def _changed(e: Any) -> list[str]:
+    """Which of these parameters do not have scikit-learn's default."""
+    return [name for name, default in DEFAULTS.items() if getattr(e, name) != default]
+
+
+def _taken(solver: str) -> list[str]:
+    """Which parameters are settings of this optimizer's."""
+    own = inspect.signature(OPTIMIZERS[solver]).parameters
+    return [name for name, setting in SETTINGS.items() if setting in own]

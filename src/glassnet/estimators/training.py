@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from glassnet.estimators.labels import absent_classes
 from glassnet.estimators.losses import reported_share
 from glassnet.estimators.rows import Rows
 from glassnet.estimators.solvers import make_solver
-from glassnet.estimators.watching import CalledEachEpoch, ScikitOrder, StoppingRule, Watch
+from glassnet.estimators.watching import CalledEachEpoch, Keeper, ScikitOrder, StoppingRule, Watch
 from glassnet.nn import Network, Optimizer, Schedule, schedule
 from glassnet.progress import Progress
 from glassnet.train import (
@@ -39,7 +39,6 @@ from glassnet.train.treatments import Treatment
 __all__ = ["Progressed", "how_to_hold_out", "progress_of", "train"]
 
 Array = npt.NDArray[Any]
-MEASURED = ("val_loss", "val_accuracy", "val_score")
 
 
 @dataclass
@@ -63,10 +62,12 @@ def train(
     rule = _stopping_rule(e, len(feed), held, incremental)
     average = Average(e.ema) if e.ema is not None else None
     keep = _keep_best(e, rule, held, incremental)
-    watch = Watch(held_feed, _score(e, held), keep, average, _scorers(e, rule.monitor, held))
+    watch = Watch(held_feed, _score(e, held), keep, average, _scorers(e, network, rule.monitor, held))
     callbacks: list[Callback] = [average] if average is not None else []
-    callbacks += [watch, rule, *([TimeLimit(e.time_limit)] if e.time_limit is not None else [])]
+    callbacks += [watch, *([TimeLimit(e.time_limit)] if e.time_limit is not None else [])]
     callbacks += [c if isinstance(c, Callback) else CalledEachEpoch(c) for c in e.callbacks or ()]
+    # after the user's: what they record can be monitored
+    callbacks += [Keeper(watch, lambda recorded: _unknown(e, rule.monitor, recorded, held)), rule]
     progress = progress_of(e.progress)
     if progress is not None:
         callbacks.append(Report(progress, type(e).__name__))
@@ -132,8 +133,6 @@ def _stopping_rule(e: Any, n_rows: int, held: Rows | None, incremental: bool) ->
     explicit = (e.monitor is not None or e.patience is not None) and not incremental
     if explicit:
         monitor = _monitored_name(e.monitor) or ("val_loss" if held is not None else "loss")
-        if monitor.startswith("val_") and held is None:
-            raise InputError(f"monitor={monitor!r} needs validation rows: {how_to_hold_out(e)}")
     else:
         monitor = "val_score" if early else "loss"
     patience = e.n_iter_no_change if e.patience is None else e.patience
@@ -158,7 +157,33 @@ def how_to_hold_out(e: Any) -> str:
 
 
 def _monitored_name(monitor: Any) -> str | None:
-    return f"val_{monitor.__name__}" if callable(monitor) else monitor
+    """The name in the history of what is monitored: of a function, "val_" and its own."""
+    if monitor is None or isinstance(monitor, str):
+        return monitor
+    function = getattr(
+        monitor, "_score_func", getattr(monitor, "func", monitor)
+    )  # of make_scorer, of partial
+    negated = "neg_" if getattr(monitor, "_sign", 1) < 0 else ""
+    return f"val_{negated}{getattr(function, '__name__', type(function).__name__)}"
+
+
+def _recorded(e: Any, network: Network, held: Rows | None) -> list[str]:
+    """What is in the history without any doing of the user's."""
+    accuracy = ["accuracy"] if network.loss.classifies else []
+    names = ["epoch", "loss", *accuracy, "seconds", *(["lr"] if e.solver != "lbfgs" else [])]
+    if held is not None:
+        names += [f"val_{name}" for name in ("loss", "score", *accuracy)]
+    return names
+
+
+def _unknown(e: Any, monitor: str, recorded: Iterable[str], held: Rows | None) -> InputError:
+    """The error for a quantity to monitor that nobody measures."""
+    if monitor.startswith("val_") and held is None:
+        return InputError(f"monitor={monitor!r} needs validation rows: {how_to_hold_out(e)}")
+    from sklearn.metrics import get_scorer_names
+
+    scorers = [f"val_{name}" for name in get_scorer_names()] if held is not None else []
+    return unknown_name("quantity to monitor", monitor, {*recorded, *scorers})
 
 
 def _keep_best(e: Any, rule: StoppingRule, held: Rows | None, incremental: bool) -> KeepBest | None:
@@ -176,19 +201,21 @@ def _score(e: Any, held: Rows | None) -> Callable[[Array, Array], float]:
     return lambda Z, y: e._score_outputs(Z, y, weight)
 
 
-def _scorers(e: Any, monitor: str, held: Rows | None) -> dict[str, Callable[[], float]]:
-    """A scorer of scikit-learn's (or a function like one) where one is monitored."""
-    if held is None or monitor in MEASURED or not monitor.startswith("val_") or e.monitor is None:
-        return {}
-    scorer = e.monitor
-    if not callable(scorer):
-        from sklearn.metrics import get_scorer, get_scorer_names
+def _scorers(
+    e: Any, network: Network, monitor: str, held: Rows | None
+) -> dict[str, Callable[[], float]]:  # fmt: skip
+    """A scorer of scikit-learn's (or a function like one) where one is monitored.
 
-        name = monitor.removeprefix("val_")
-        if name not in get_scorer_names():
-            known = [*MEASURED, *(f"val_{name}" for name in get_scorer_names())]
-            raise unknown_name("quantity to monitor", monitor, known)
-        scorer = get_scorer(name)
+    What nobody records is an error, unless the user's callbacks may do so: the first epoch will tell.
+    """
+    recorded = _recorded(e, network, held)
+    if monitor in recorded:
+        return {}
+    scorer = e.monitor if callable(e.monitor) else _scorer_of(monitor)
+    if held is None or scorer is None:
+        if e.callbacks and not callable(e.monitor):
+            return {}
+        raise _unknown(e, monitor, recorded, held)
     X, y, _ = held.chosen()
     where = f"on the validation rows{absent_classes(getattr(e, 'classes_', None), y)}"
 
@@ -204,12 +231,21 @@ def _scorers(e: Any, monitor: str, held: Rows | None) -> dict[str, Callable[[], 
     return {monitor: score}
 
 
+def _scorer_of(monitor: str) -> Any:
+    """scikit-learn's scorer of a quantity "val_...", or None."""
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    name = monitor.removeprefix("val_")
+    return get_scorer(name) if monitor != name and name in get_scorer_names() else None
+
+
 def _remember(
     e: Any, network: Network, feed: Feed, treatments: list[Treatment], history: History, rule: StoppingRule,
     keep: KeepBest | None,
 ) -> None:  # fmt: skip
     losses = history.values.get("loss", [])
-    e.n_iter_, e.t_ = len(history), rule.t if e.solver != "lbfgs" else 0
+    # an epoch that Ctrl-C ended in a callback of the user's has had its rows, though the rule did not see it
+    e.n_iter_, e.t_ = len(history), e.t_ + len(history) * rule.n_rows if e.solver != "lbfgs" else 0
     e._no_improvement_count, e._kept = rule.count, keep if e.warm_start else None
     e.loss_curve_ += losses
     if e.solver == "lbfgs":  # of the weights that remain, also if it found nothing to improve

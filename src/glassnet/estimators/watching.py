@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glassnet.errors import InputError
 from glassnet.estimators.solvers import ScikitSGD
 from glassnet.nn.network import Network
 from glassnet.train import Average, Callback, Feed, KeepBest, Run, outputs
 from glassnet.train.callbacks import higher_is_better
 from glassnet.train.measure import accuracy
 
-__all__ = ["CalledEachEpoch", "ScikitOrder", "StoppingRule", "Watch"]
+__all__ = ["CalledEachEpoch", "Keeper", "ScikitOrder", "StoppingRule", "Watch"]
 
 Array = npt.NDArray[Any]
 SMALLEST_LEARNING_RATE = 1e-6  # "adaptive" stops there
@@ -51,10 +52,11 @@ class CalledEachEpoch(Callback):
 
 
 class Watch(Callback):
-    """Measures each epoch on the validation rows, and keeps the best weights.
+    """Measures each epoch on the validation rows, and at the end puts the best weights into the network.
 
     Records "val_loss", "val_score" (what `score` computes: see there) and, where one is monitored, a scorer
-    of scikit-learn's. With an average of the weights (EMA) it is the average that is measured and kept.
+    of scikit-learn's. With an average of the weights (EMA) it is the average that is measured and kept. Which
+    weights are the best a `Keeper` finds out later in the epoch.
 
     Parameters
     ----------
@@ -74,7 +76,8 @@ class Watch(Callback):
         self.scorers = scorers or {}
 
     @contextmanager
-    def _averaged(self, network: Network) -> Iterator[None]:
+    def averaged(self, network: Network) -> Iterator[None]:
+        """The network with the average of its weights in place of the latest ones."""
         if self.average is None:
             yield
             return
@@ -86,12 +89,10 @@ class Watch(Callback):
             network.theta[:] = raw
 
     def on_epoch(self, run: Run) -> None:
-        with self._averaged(run.network):
-            if self.feed is not None:
+        if self.feed is not None:
+            with self.averaged(run.network):
                 for name, value in self._measure(run, self.feed).items():
                     run.history.add(name, value)
-            if self.keep is not None:
-                self.keep.on_epoch(run)
 
     def _measure(self, run: Run, feed: Feed) -> dict[str, float]:
         names = ["val_loss", "val_score", *self.scorers]
@@ -115,13 +116,36 @@ class Watch(Callback):
             self.keep.on_end(run)  # the best average, where there is an average
 
 
+class Keeper(Callback):
+    """Keeps the best weights of a Watch, once the user's callbacks have recorded what they measure.
+
+    Parameters
+    ----------
+    watch : who has measured
+    unknown : (names that were recorded) -> the error if the monitored quantity is none of them
+    """
+
+    def __init__(self, watch: Watch, unknown: Callable[[Iterable[str]], InputError]) -> None:
+        self.watch, self.unknown = watch, unknown
+
+    def on_epoch(self, run: Run) -> None:
+        keep = self.watch.keep
+        if keep is None:
+            return
+        if keep.monitor not in run.history:
+            raise self.unknown(run.history.values)
+        with self.watch.averaged(run.network):
+            keep.on_epoch(run)
+
+
 @dataclass
 class StoppingRule(Callback):
     """scikit-learn's bookkeeping after every epoch: messages, learning rate, and when to stop.
 
     An epoch counts as one without improvement if the monitored quantity is not better than the best so far
-    by more than tol. When more than `limit` follow each other, training ends; or, with the learning rate's
-    rule "adaptive", the rate is divided by 5 until it is at most 1e-6.
+    by more than tol; if it was not measured, the epoch does not count. When more than `limit` follow each
+    other, training ends; or, with the learning rate's rule "adaptive", the rate is divided by 5 until it is
+    at most 1e-6.
     """
 
     monitor: str  # name in the history
@@ -154,14 +178,19 @@ class StoppingRule(Callback):
         if self.show_score:
             self._say(f"Validation score: {run.history['val_score'][-1]:f}")
         value = self.sign * run.history[self.monitor][-1]
-        self.count = self.count + 1 if value > self.best - self.tol else 0
-        self.best = min(self.best, value) if value == value else self.best
+        if value == value:
+            self.count = self.count + 1 if value > self.best - self.tol else 0
+            self.best = min(self.best, value)
         if isinstance(run.optimizer, ScikitSGD) and self.rate_rule == "invscaling":
             run.optimizer.lr = run.optimizer.first_lr / (self.t + 1) ** self.power_t
         if self.count > self.limit:
             self._exhausted(run)
         if self.one_epoch:
-            run.stop("partial_fit is one epoch")
+            self._stop(run, "partial_fit is one epoch")
+
+    def _stop(self, run: Run, reason: str) -> None:
+        if not run.stopped:  # else it has its reason: the user's callbacks come first
+            run.stop(reason)
 
     def _exhausted(self, run: Run) -> None:
         message = f"{self.what} did not improve more than tol={self.tol:f}"
@@ -169,10 +198,10 @@ class StoppingRule(Callback):
         optimizer = run.optimizer
         if self.rate_rule != "adaptive" or not isinstance(optimizer, ScikitSGD):
             self._say(f"{message} Stopping.")
-            run.stop(message)
+            self._stop(run, message)
         elif optimizer.lr <= SMALLEST_LEARNING_RATE:
             self._say(f"{message} Learning rate too small. Stopping.")
-            run.stop(f"{message} Learning rate too small.")
+            self._stop(run, f"{message} Learning rate too small.")
         else:
             optimizer.lr /= 5.0
             self._say(f"{message} Setting learning rate to {optimizer.lr:f}")
