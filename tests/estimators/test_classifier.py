@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -16,6 +18,7 @@ from sklearn.metrics import f1_score, log_loss
 from sklearn.preprocessing import scale
 
 from glassnet import InputError, MLPClassifier, nn
+from glassnet.estimators.base import STORED
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -259,13 +262,37 @@ def test_several_labels_dense_and_sparse() -> None:
     assert_array_equal(of_sparse.predict(X).toarray(), clf.predict(X))
 
 
-def test_pictures_as_bytes_need_no_copy_and_give_the_same() -> None:
-    X = load_digits(return_X_y=True)[0].astype(np.uint8)
-    y = load_digits(return_X_y=True)[1]
-    as_bytes = MLPClassifier((10,), max_iter=3, random_state=0).fit(X, y)
-    as_floats = MLPClassifier((10,), max_iter=3, random_state=0).fit(X.astype(float), y)
-    assert_allclose(as_bytes.coefs_[0], as_floats.coefs_[0])
-    assert_allclose(as_bytes.predict_proba(X), as_floats.predict_proba(X.astype(float)))
+@pytest.mark.parametrize("dtype", STORED)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_small_numbers_need_no_copy_and_give_the_same(dtype: type, solver: str, tmp_path) -> None:
+    X, y = load_digits(return_X_y=True)
+    X = np.repeat(X.astype(dtype), 8, axis=1)
+    np.save(tmp_path / "X.npy", X)
+    stored = np.load(tmp_path / "X.npy", mmap_mode="r")
+    settings = {"hidden_layer_sizes": (10,), "solver": solver, "max_iter": 3, "random_state": 0}
+    as_floats = MLPClassifier(**settings).fit(X.astype(np.float32 if dtype is np.float32 else float), y)
+    MLPClassifier(**settings).fit(stored[:300], y[:300])  # the kernels are compiled
+    tracemalloc.start()
+    as_stored = MLPClassifier(**settings).fit(stored, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    if solver == "adam":  # all of these rows are one piece for L-BFGS
+        assert peak < X.size * 4  # bytes of a copy as float32; as float64 it would be twice that
+    assert as_stored.network_.dtype == (np.float32 if dtype is np.float32 else np.float64)
+    close = {"rtol": 1e-3, "atol": 1e-4} if dtype is np.float32 else {"rtol": 1e-6}
+    assert_allclose(as_stored.coefs_[0], as_floats.coefs_[0], **close)
+    assert_allclose(as_stored.predict_proba(stored), as_floats.predict_proba(X.astype(float)), **close)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_half_floats_that_are_not_finite_are_seen(bad: float) -> None:
+    X, y = load_digits(return_X_y=True)
+    halves = X.astype(np.float16)
+    clf = MLPClassifier((10,), max_iter=2).fit(halves, y)
+    halves[7, 7] = bad
+    for action in (lambda: clf.predict(halves), lambda: clf.fit(halves, y)):
+        with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+            action()
 
 
 def test_sparse_rows_give_the_same_as_dense() -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits, make_classification
-from sklearn.metrics import f1_score, log_loss, r2_score
+from sklearn.metrics import f1_score, log_loss, make_scorer, mean_absolute_error, r2_score
 
 from glassnet import InputError, MLPClassifier, MLPRegressor
-from glassnet.train import Callback, Run
+from glassnet.train import Callback, Checkpoint, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -101,16 +102,107 @@ def test_the_training_loss_and_accuracy_can_be_monitored() -> None:
     ("settings", "message"),
     [
         ({"monitor": "val_loss"}, "monitor='val_loss' needs validation rows"),
-        ({"monitor": "lossy"}, "'lossy' is not recorded, so it cannot be watched"),
+        ({"monitor": lambda clf, x, y: 1.0}, "monitor='val_<lambda>' needs validation rows"),
+        ({"monitor": "los"}, "unknown quantity to monitor 'los': did you mean 'loss'"),
+        ({"monitor": "lr", "solver": "lbfgs"}, r"'lr' \(known: accuracy, epoch, loss, seconds\)"),
         ({"monitor": "val_f1_makro", "early_stopping": True}, "did you mean 'val_f1_macro'"),
         ({"threshold": "f1"}, "threshold is for two classes; here are 4"),
+        ({"threshold": 0.3}, "threshold is for two classes; here are 4"),
         ({"temperature_scaling": True}, "temperature_scaling needs validation rows"),
+        ({"temperature_scaling": True, "n_ensemble": 2}, "temperature_scaling needs validation rows"),
     ],
     ids=str,
 )
-def test_what_cannot_be_watched_is_said(settings: dict[str, object], message: str) -> None:
+def test_what_cannot_be_watched_is_said_before_training(
+    notes, settings: dict[str, object], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
-        MLPClassifier((5,), max_iter=2, **settings).fit(X, Y)
+        MLPClassifier((5,), max_iter=2, progress=notes, **settings).fit(X, Y)
+    assert notes.told == []
+
+
+def test_a_threshold_that_nothing_can_be_chosen_on_is_refused_before_training(notes) -> None:
+    with pytest.raises(InputError, match="threshold='f1' needs validation rows"):
+        MLPClassifier((5,), threshold="f1", progress=notes).fit(X[Y < 2], Y[Y < 2])
+    assert notes.told == []
+
+
+def test_the_names_that_are_known_are_told_once() -> None:
+    with pytest.raises(InputError) as caught:
+        MLPClassifier((5,), monitor="val_mae").fit(X[TRAIN], Y[TRAIN], **HELD)
+    known = str(caught.value).partition("known: ")[2].rstrip(")").split(", ")
+    assert len(known) == len(set(known))
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "val_f1_macro"} < set(known)
+
+
+class Records(Callback):
+    """Records "val_mine" from a list, and the weights at each epoch."""
+
+    def __init__(self, *values: float) -> None:
+        self.values, self.thetas = values, [np.empty(0)]
+        self.at_the_end = np.empty(0)
+
+    def on_epoch(self, run: Run) -> None:
+        run.history.add("val_mine", self.values[run.epoch - 1])
+        self.thetas.append(run.network.theta.copy())
+
+    def on_end(self, run: Run) -> None:
+        self.at_the_end = run.network.theta.copy()
+
+
+@pytest.mark.parametrize("held", [{}, HELD], ids=["no rows", "rows"])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_what_a_callback_records_can_be_monitored(solver: str, held: dict[str, object]) -> None:
+    records = Records(0.1, 0.5, math.nan, 0.3, math.nan, math.nan, 0.4, 0.9)  # only four are measured
+    clf = MLPClassifier((5,), solver=solver, monitor="val_mine", patience=2, tol=0.0, callbacks=[records])
+    clf.fit(X[TRAIN], Y[TRAIN], **held)
+    assert clf.n_iter_ == 7  # two measured epochs after the best
+    assert_array_equal(clf.network_.theta, records.thetas[2])
+    assert_array_equal(records.at_the_end, records.thetas[2])
+    assert clf.stop_reason_.startswith("val_mine did not improve")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "held", "message"),
+    [
+        ("val_main", HELD, "unknown quantity to monitor 'val_main': did you mean 'val_mine'"),
+        ("mine", {}, "unknown quantity to monitor 'mine'.*known: .*val_mine"),
+        ("val_main", {}, "monitor='val_main' needs validation rows"),
+        ("val_f1_makro", HELD, "unknown quantity to monitor 'val_f1_makro': did you mean 'val_f1_macro'"),
+    ],
+)
+def test_what_no_callback_records_is_an_error_at_the_first_epoch(
+    monitor: str, held: dict[str, object], message: str
+) -> None:
+    records = Records(1.0)  # a second epoch would be an IndexError
+    with pytest.raises(InputError, match=message):
+        MLPClassifier((5,), monitor=monitor, callbacks=[records]).fit(X[TRAIN], Y[TRAIN], **held)
+    assert len(records.thetas) == 2
+
+
+def test_scorers_without_a_name_of_their_own_can_be_monitored() -> None:
+    def share(of: int, estimator, rows, labels) -> float:
+        return float(np.mean(estimator.predict(rows) == of))
+
+    for monitor, name in (
+        (make_scorer(f1_score, average="macro"), "val_f1_score"),
+        (make_scorer(mean_absolute_error, greater_is_better=False), "val_neg_mean_absolute_error"),
+        (functools.partial(share, 1), "val_share"),
+    ):
+        clf = MLPClassifier((10,), learning_rate_init=0.01, monitor=monitor, max_iter=8, random_state=0)
+        clf.fit(X[TRAIN], Y[TRAIN], **HELD)
+        scores = clf.history_[name]
+        called = functools.partial(monitor, clf) if callable(monitor) else monitor
+        assert called(X[VALIDATION], Y[VALIDATION]) == max(scores) > min(scores)
+
+
+def test_the_reason_of_a_callback_is_told_also_where_the_rule_ends_the_same_epoch() -> None:
+    def enough(run: Run) -> bool:
+        return run.epoch == 2
+
+    settings = {"hidden_layer_sizes": (5,), "random_state": 0, "callbacks": [enough]}
+    clf = MLPClassifier(monitor="loss", patience=1, tol=1e9, **settings).fit(X, Y)
+    assert (clf.n_iter_, clf.stop_reason_) == (2, "enough asked for the end")
 
 
 def test_early_stopping_takes_the_given_rows_in_place_of_a_share() -> None:
@@ -209,6 +301,7 @@ def test_ctrl_c_keeps_what_was_learned() -> None:
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         clf = MLPClassifier((5,), callbacks=[interrupt], random_state=0).fit(X, Y)
     assert clf.n_iter_ == 3
+    assert clf.t_ == 3 * len(X)
     assert clf.predict(X).shape == Y.shape
 
 
@@ -234,6 +327,11 @@ def test_training_that_diverges_is_an_error_unless_good_weights_were_kept() -> N
 def test_lbfgs_refuses_what_would_mislead_its_line_search(setting: dict[str, object]) -> None:
     with pytest.raises(InputError, match=f"cannot work with {next(iter(setting))}"):
         MLPClassifier(solver="lbfgs", **setting).fit(X, Y)
+
+
+def test_lbfgs_refuses_checkpoints(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"Checkpoint cannot work with L-BFGS.*KeepBest"):
+        MLPClassifier(solver="lbfgs", callbacks=[Checkpoint(tmp_path / "run.npz")]).fit(X, Y)
 
 
 def test_lbfgs_watches_validation_rows_too() -> None:

@@ -82,7 +82,8 @@ def build_network(
 ) -> Network:
     """The network of an estimator: Dense, [normalisation,] activation, [dropout,] ..., Dense.
 
-    It computes in the type of the data, or in float32 if products may be rounded to less.
+    It computes in the type of the data if that is float32, else in float64 (float32 if products may be
+    rounded to less).
     """
     hidden = widths(estimator.hidden_layer_sizes)
     specs = _one_for_each_layer("activation", estimator.activation, len(hidden))
@@ -99,7 +100,7 @@ def build_network(
     last = activations[-1] if activations else _activation(estimator.activation)
     layers.append(_dense(n_outputs, activation("identity"), last, estimator.initializer))
     rounded = estimator.matmul_precision == "bfloat16"
-    dtype = np.float32 if rounded else data_type if data_type.kind == "f" else np.float64
+    dtype = np.float32 if rounded else data_type if data_type == np.float32 else np.float64
     return Network(
         layers, n_features, loss, dtype=dtype, seed=seed, matmul_precision=estimator.matmul_precision
     )

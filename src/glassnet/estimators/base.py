@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_random_state, validate_data
 
@@ -29,7 +27,7 @@ from glassnet.estimators.ensemble import fit_members
 from glassnet.estimators.names import NearestNames
 from glassnet.estimators.rows import Rows, hold_out
 from glassnet.estimators.solvers import SOLVERS, warn_of_unused
-from glassnet.estimators.training import train
+from glassnet.estimators.training import train, warn_not_converged
 from glassnet.nn import ACTIVATIONS, INITIALIZERS, SCHEDULES, Activation, Dense, Loss, Network, Optimizer
 from glassnet.nn.checks import MATMUL_PRECISIONS
 from glassnet.progress import Progress
@@ -38,7 +36,8 @@ from glassnet.train import Callback
 __all__ = ["STORED", "BaseMLP", "Role"]
 
 Array = npt.NDArray[Any]
-STORED = (np.float64, np.float32, np.uint8)  # data of these types is used as it is, batch by batch
+#: data of these types is used as it is, batch by batch: as float64 it would be several times as large
+STORED = (np.float64, np.float32, np.float16, np.uint8, np.int8, np.uint16, np.int16, np.bool_)
 #: rows to begin with, rows to go on with, rows to watch
 Role = Literal["new", "more", "held"]
 
@@ -159,7 +158,7 @@ class BaseMLP(NearestNames):
         rows = self._read(X, y, weight, reset=first, role="new" if new else "more")
         held = self._read_held_out(*held_out)
         self.n_outputs_ = rows.target.shape[1] if rows.target.ndim == 2 else len(self.classes_)
-        if first or not incremental:
+        if new or first:
             warn_of_unused(self)
         self._before_training(held is not None or self._holds_out())
         if self.n_ensemble > 1:
@@ -168,7 +167,7 @@ class BaseMLP(NearestNames):
             exhausted, held = self._fit_network(rows, held, first, incremental)
         self._after_training(held)
         if exhausted:
-            self._warn_not_converged()
+            warn_not_converged(self)
         return self
 
     def _holds_out(self) -> bool:
@@ -291,29 +290,6 @@ class BaseMLP(NearestNames):
             self._show_weights()
         return network
 
-    def _warn_not_converged(self) -> None:
-        if self.solver != "lbfgs":
-            message = (
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
-                "hasn't converged yet."
-            )
-        else:
-            status = 1 if self.stop_reason_.startswith("STOP") else 2
-            message = (
-                f"lbfgs failed to converge after {self.n_iter_} iteration(s) (status={status}):\n"
-                f"{self.stop_reason_}\n"
-            )
-            if self.n_iter_ == self.max_iter:
-                message += (
-                    "\nIncrease the number of iterations to improve the convergence "
-                    f"(max_iter={self.max_iter})."
-                )
-            message += (
-                "\nYou might also want to scale the data as shown in:\n"
-                "    https://scikit-learn.org/stable/modules/preprocessing.html"
-            )
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
-
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
             raise AttributeError(
@@ -353,7 +329,7 @@ class BaseMLP(NearestNames):
             and X.shape[1] == self.n_features_in_ and not hasattr(self, "feature_names_in_")
         ):  # fmt: skip
             with suppress(_NotFinite):
-                outputs = [first._network_outputs(X, checked=X.dtype == np.uint8)]
+                outputs = [first._network_outputs(X, checked=X.dtype.kind != "f")]
         if outputs is None:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=STORED, reset=False)
             outputs = [first._network_outputs(X)]

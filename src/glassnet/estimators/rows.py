@@ -23,7 +23,7 @@ class Rows:
 
     Parameters
     ----------
-    X : (n, n_features) float32, float64 or uint8, dense or sparse
+    X : (n, n_features) of one of the types in `base.STORED`, dense or sparse
     y : (n,) or (n, K) as the user gave it
     target : (n,) class codes or (n, K) floats, as the network's loss takes it
     weight : (n,) sample weights or None

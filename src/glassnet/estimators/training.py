@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
 
 from glassnet.errors import InputError, unknown_name
 from glassnet.estimators.labels import absent_classes
@@ -36,7 +37,7 @@ from glassnet.train import (
 )
 from glassnet.train.treatments import Treatment
 
-__all__ = ["Progressed", "how_to_hold_out", "progress_of", "train"]
+__all__ = ["Progressed", "how_to_hold_out", "progress_of", "train", "warn_not_converged"]
 
 Array = npt.NDArray[Any]
 
@@ -291,3 +292,26 @@ def _exhausted(e: Any, history: History) -> bool:
         return history.stopped.startswith(("STOP", "ABNORMAL"))  # SciPy's words for not converged
     watched = e.monitor is not None or e.patience is not None or e.schedule is not None
     return not watched and not history.stopped and len(history) == e.max_iter
+
+
+def warn_not_converged(e: Any) -> None:
+    """Tell of it in scikit-learn's words."""
+    if e.solver != "lbfgs":
+        message = (
+            f"Stochastic Optimizer: Maximum iterations ({e.max_iter}) reached and the optimization "
+            "hasn't converged yet."
+        )
+    else:
+        status = 1 if e.stop_reason_.startswith("STOP") else 2
+        message = (
+            f"lbfgs failed to converge after {e.n_iter_} iteration(s) (status={status}):\n{e.stop_reason_}\n"
+        )
+        if e.n_iter_ == e.max_iter:
+            message += (
+                f"\nIncrease the number of iterations to improve the convergence (max_iter={e.max_iter})."
+            )
+        message += (
+            "\nYou might also want to scale the data as shown in:\n"
+            "    https://scikit-learn.org/stable/modules/preprocessing.html"
+        )
+    warnings.warn(message, ConvergenceWarning, stacklevel=5)
