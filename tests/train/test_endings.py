@@ -362,7 +362,8 @@ def test_lbfgs_stops_when_asked_and_keeps_the_latest_iteration() -> None:
     assert np.array_equal(network.theta, CtrlC.thetas[-1])
 
 
-def test_lbfgs_interrupted_within_a_line_search_keeps_the_latest_iteration() -> None:
+@pytest.mark.parametrize("factor", [1.0, 4.0])
+def test_lbfgs_interrupted_within_a_line_search_keeps_the_latest_iteration(factor: float) -> None:
     thetas: list[Array] = []
 
     class Remember(Callback):
@@ -375,10 +376,11 @@ def test_lbfgs_interrupted_within_a_line_search_keeps_the_latest_iteration() -> 
             raise KeyboardInterrupt
         return 0.0
 
-    network, train, _ = setup(Dense(5, "tanh"))
+    network, train, _ = setup(Dense(5, "tanh", weight_lr=factor))
     history = fit_lbfgs(network, train, callbacks=[Remember()], treatments=[interrupt])
     assert (len(history), history.interrupted) == (4, True)
     assert np.array_equal(network.theta, thetas[-1])
+    assert evaluate(network, train)["loss"] == pytest.approx(history["loss"][-1])
 
 
 def test_lbfgs_leaves_frozen_parameters_alone_and_trains_the_others_as_if_there_were_no_more() -> None:
