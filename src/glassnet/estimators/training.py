@@ -161,9 +161,8 @@ def _monitored_name(monitor: Any) -> str | None:
     """The name in the history of what is monitored: of a function, "val_" and its own."""
     if monitor is None or isinstance(monitor, str):
         return monitor
-    function = getattr(
-        monitor, "_score_func", getattr(monitor, "func", monitor)
-    )  # of make_scorer, of partial
+    of_partial = getattr(monitor, "func", monitor)
+    function = getattr(monitor, "_score_func", of_partial)  # of make_scorer
     negated = "neg_" if getattr(monitor, "_sign", 1) < 0 else ""
     return f"val_{negated}{getattr(function, '__name__', type(function).__name__)}"
 
