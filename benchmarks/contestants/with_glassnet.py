@@ -64,11 +64,9 @@ class Glassnet:
         elif self.work.kind == "sweep":
             self._sweep()
         else:
-            fit(
-                self.net, self.feed, optimizer=self.training.optimizer, metrics=(),
-                epochs=self.training.epoch + self.work.epochs, batch_size=self.work.batch_size or "full",
-                resume=self.training,
-            )  # fmt: skip
+            self.training.epochs = self.training.epoch + self.work.epochs
+            size = self.work.batch_size or "full"
+            fit(self.net, self.feed, metrics=(), batch_size=size, resume=self.training)
 
     def _sweep(self) -> None:
         """Side by side, as the lab does it; it insists on watching some validation rows."""

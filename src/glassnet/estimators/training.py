@@ -35,6 +35,7 @@ from glassnet.train import (
     fit,
     fit_lbfgs,
 )
+from glassnet.train.callbacks import higher_is_better
 from glassnet.train.treatments import Treatment
 
 __all__ = ["Progressed", "how_to_hold_out", "progress_of", "train", "warn_not_converged"]
@@ -193,7 +194,8 @@ def _keep_best(e: Any, rule: StoppingRule, held: Rows | None, incremental: bool)
     chosen = held is None or e.monitor is not None or rule.monitor != "loss"
     monitor = rule.monitor if chosen else "val_loss"
     kept: KeepBest | None = e.__dict__.get("_kept")  # the best of an earlier fit counts (warm_start)
-    return kept if kept is not None and kept.monitor == monitor else KeepBest(monitor)
+    mode: Any = "max" if higher_is_better(monitor, otherwise=True) else "min"  # scorers rise
+    return kept if kept is not None and kept.monitor == monitor else KeepBest(monitor, mode=mode)
 
 
 def _score(e: Any, held: Rows | None) -> Callable[[Array, Array], float]:

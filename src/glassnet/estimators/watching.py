@@ -81,12 +81,12 @@ class Watch(Callback):
         if self.average is None:
             yield
             return
-        raw = network.theta.copy()
-        network.theta[:] = self.average.theta
+        theta, statistics = network.theta.copy(), network.state.copy()
+        self.average.put_into(network)
         try:
             yield
         finally:
-            network.theta[:] = raw
+            network.theta[:], network.state[:] = theta, statistics
 
     def on_epoch(self, run: Run) -> None:
         if self.feed is not None:
@@ -165,7 +165,7 @@ class StoppingRule(Callback):
     n_epochs: int = 0  # of this call
 
     def __post_init__(self) -> None:
-        self.sign = -1.0 if higher_is_better(self.monitor) else 1.0
+        self.sign = -1.0 if higher_is_better(self.monitor, otherwise=True) else 1.0  # scorers rise
 
     def _say(self, message: str) -> None:
         if self.verbose:

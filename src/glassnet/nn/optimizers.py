@@ -336,4 +336,8 @@ def optimizer(spec: str | Optimizer, **settings: Any) -> Optimizer:
     if isinstance(spec, Optimizer):
         refuse_settings("optimizer", spec, settings)
         return spec
+    if isinstance(spec, type) and issubclass(spec, Optimizer):
+        raise InputError(f"{spec.__name__} is a class: an optimizer is made with brackets, {spec.__name__}()")
+    if spec in ("lbfgs", "l-bfgs"):
+        raise InputError(f"{spec!r} looks at all rows at once and sets its own steps: train with fit_lbfgs")
     return entry("optimizer", OPTIMIZERS, spec, settings)(**settings)

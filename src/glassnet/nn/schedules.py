@@ -104,6 +104,8 @@ def schedule(spec: str | Schedule, *, warm: float = 0.0, **settings: Any) -> Sch
     if callable(spec):
         refuse_settings("schedule", spec, settings)
         return warm_up(spec, warm)
+    if spec == "reduce_on_plateau":
+        raise InputError(f"{spec!r} looks at more than progress: it is a callback, ReduceOnPlateau(...)")
     chosen = partial(entry("schedule", SCHEDULES, spec, settings), **settings)
     try:  # a wrong setting is an error here, not in the middle of the training
         fine = all(0 <= chosen(p) < math.inf for p in (0.0, 0.5, 1.0))

@@ -1,25 +1,26 @@
 """Callbacks: what may watch and steer a training, through three hooks.
 
 `on_step` after every update, `on_epoch` after every epoch's record, `on_end` when it is over; each gets
-the Run. (`on_start` is for setting up.) A callback asks for the end with `run.stop(reason)`; it never
-raises for that, and never writes to the learner except through what Run and Network offer.
+the Run. (`on_start` is for setting up.) Any object with at least one of them will do; `Callback` has them
+all, and does nothing. A callback asks for the end with `run.stop(reason)`; it never raises for that, and
+never writes to the learner except through what Run and Network offer.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from glassnet.errors import InputError
+from glassnet.errors import InputError, did_you_mean
 from glassnet.nn.network import Network
-from glassnet.nn.optimizers import Optimizer
 from glassnet.progress import Progress
-from glassnet.train.history import History
+from glassnet.train.directions import checked_sign, higher_is_better
+from glassnet.train.run import Callback, Run
 
 __all__ = [
     "Average",
@@ -34,70 +35,42 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+Mode = Literal["min", "max"]
 
 
-@dataclass
-class Run:
-    """A training on its way: what callbacks see."""
-
-    network: Network
-    optimizer: Optimizer
-    history: History
-    epochs: int
-    epoch: int = 0  # epochs done
-    step: int = 0  # updates done
-    factor: float = 1.0  # of the latest step's learning rate
-    lr_factor: float = 1.0  # may be changed by callbacks; multiplies the schedule
-    stopped: bool = False
-
-    def stop(self, reason: str, *, interrupted: bool = False, diverged: bool = False) -> None:
-        """Ask for the end after the present epoch; the reason goes into the history."""
-        self.stopped = True
-        self.history.stopped = reason
-        self.history.interrupted |= interrupted
-        if diverged:
-            self.history.diverged = reason
+def _at_least(low: float, what: str, value: Any) -> None:
+    """Refuse what is no finite number of at least `low`; NaN is none."""
+    if not (isinstance(value, int | float | np.number) and low <= value < math.inf):
+        raise InputError(f"{what} must be a number of at least {low:g}, not {value!r}")
 
 
-class Callback:
-    """Base of all callbacks: does nothing."""
-
-    def on_start(self, run: Run) -> None:
-        """Training begins, or goes on from a checkpoint."""
-
-    def on_step(self, run: Run) -> None:
-        """One update is done."""
-
-    def on_epoch(self, run: Run) -> None:
-        """One epoch is recorded in run.history."""
-
-    def on_end(self, run: Run) -> None:
-        """Training is over, for whatever reason."""
-
-    def state(self) -> dict[str, Any]:
-        """Arrays and numbers that a checkpoint must keep."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
+def _whole(what: str, value: Any) -> None:
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{what} must be at least 1 epoch, a whole number, not {value!r}")
 
 
-def higher_is_better(quantity: str) -> bool:
-    """Whether a recorded quantity should rise: accuracies and scores do, losses and errors do not.
+def _not_recorded(name: str, recorded: Sequence[str]) -> InputError:
+    known = ", ".join(recorded)
+    hint = did_you_mean(name, recorded)
+    return InputError(f"{name!r} is not recorded, so it cannot be watched{hint} (recorded: {known})")
 
-    What scikit-learn calls "neg_..." is an error with its sign turned, so it should rise.
 
-    >>> higher_is_better("val_accuracy"), higher_is_better("val_loss"), higher_is_better("val_neg_log_loss")
-    (True, False, True)
+def _look_ahead(run: Run, name: str, watcher: Callback) -> None:
+    """Refuse before the first epoch a quantity that nobody will record.
+
+    Somebody's own callback in front of the watcher may add it: then the first epoch will show.
     """
-    negated = quantity.removeprefix("val_").startswith("neg_")
-    return negated or not (quantity.endswith(("loss", "error")) or quantity == "seconds")
+    recorded = [*run.recorded, *(known for known in run.history.values if known not in run.recorded)]
+    if not run.recorded or name in recorded or watcher not in run.callbacks:
+        return
+    before = list(run.callbacks)[: list(run.callbacks).index(watcher)]
+    if all(type(callback).__module__.startswith("glassnet.train.") for callback in before):
+        raise _not_recorded(name, recorded)
 
 
 def _quantity(run: Run, name: str) -> float:
     if name not in run.history:
-        known = ", ".join(run.history.values)
-        raise InputError(f"{name!r} is not recorded, so it cannot be watched (recorded: {known})")
+        raise _not_recorded(name, list(run.history.values))
     return run.history[name][-1]
 
 
@@ -110,8 +83,14 @@ class KeepBest(Callback):
     patience : measured epochs without an improvement before training stops; None never stops
     min_delta : smaller changes are no improvement
     later : at ties take the later epoch (RealMLP does)
+    mode : "min" or "max", what is better; None goes by the name: losses and errors fall, scores rise
 
     The best weights are in the network at the end, however it ends.
+
+    Raises
+    ------
+    InputError : a name that does not say what is better, without a mode; at the start, a name that nobody
+        will record
     """
 
     def __init__(
@@ -120,11 +99,13 @@ class KeepBest(Callback):
         patience: int | None = None,
         min_delta: float = 0.0,
         later: bool = False,
+        mode: Mode | None = None,
     ) -> None:
-        if patience is not None and patience < 1:
-            raise InputError(f"patience must be at least 1 epoch, not {patience}")
+        if patience is not None:
+            _whole("patience", patience)
+        _at_least(0.0, "min_delta", min_delta)
         self.monitor, self.patience, self.min_delta, self.later = monitor, patience, min_delta, later
-        self.sign = -1.0 if higher_is_better(monitor) else 1.0
+        self.sign = checked_sign(monitor, mode)
         self._forget()
 
     def _forget(self) -> None:
@@ -134,6 +115,7 @@ class KeepBest(Callback):
     def on_start(self, run: Run) -> None:
         if not run.epoch:  # a new training, perhaps of another network
             self._forget()
+        _look_ahead(run, self.monitor, self)
         self._stop_if_exhausted(run)  # it may go on from a checkpoint made when it had been
 
     def on_epoch(self, run: Run) -> None:
@@ -173,54 +155,78 @@ class Average(Callback):
     """Exponential moving average of the weights (EMA), put into the network at the end.
 
     average = d average + (1 - d) theta after every step, with d = min(decay, (1 + t) / (10 + t)) so that the
-    first steps, far from the end, are soon forgotten. While training goes on, epochs are measured with the
-    raw weights. Beside KeepBest, the later of the two in the list decides what the network ends with.
+    first steps, far from the end, are soon forgotten. The running statistics of the network (BatchNorm) are
+    averaged likewise: those of the raw weights would not suit the averaged ones. While training goes on,
+    epochs are measured with the raw weights. Beside KeepBest, the later of the two in the list decides what
+    the network ends with.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 < decay < 1:
             raise InputError(f"the decay of the average must lie between 0 and 1, not {decay}")
         self.decay, self.t = decay, 0
-        self.theta = np.empty(0)
+        self.theta = self.statistics = np.empty(0)
 
     def on_start(self, run: Run) -> None:
+        network = run.network
         if not run.epoch:
-            self.theta, self.t = run.network.theta.copy(), 0
-        self._difference = np.empty_like(self.theta)
+            self.theta, self.statistics, self.t = network.theta.copy(), network.state.copy(), 0
+        if len(self.theta) != len(network.theta):
+            raise InputError("Average cannot begin in the middle of a training: resume it with its own state")
+        if len(self.statistics) != len(network.state):  # a checkpoint from before they were averaged
+            self.statistics = network.state.copy()
+        self._differences = np.empty_like(self.theta), np.empty_like(self.statistics)
 
     def on_step(self, run: Run) -> None:
         self.t += 1
         fresh = 1.0 - min(self.decay, (1 + self.t) / (10 + self.t))
-        np.subtract(run.network.theta, self.theta, out=self._difference)
-        self._difference *= fresh
-        self.theta += self._difference
+        averages, latest = (self.theta, self.statistics), (run.network.theta, run.network.state)
+        for average, now, difference in zip(averages, latest, self._differences, strict=True):
+            np.subtract(now, average, out=difference)
+            difference *= fresh
+            average += difference
+
+    def put_into(self, network: Network) -> None:
+        """Give a network the averages."""
+        network.theta[:], network.state[:] = self.theta, self.statistics
 
     def on_end(self, run: Run) -> None:
-        if np.isfinite(self.theta).all():
-            run.network.theta[:] = self.theta
+        if np.isfinite(self.theta).all() and np.isfinite(self.statistics).all():
+            self.put_into(run.network)
 
     def state(self) -> dict[str, Any]:
-        return {"theta": self.theta, "t": self.t}
+        return {"theta": self.theta, "statistics": self.statistics, "t": self.t}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.theta, self.t = state["theta"], int(state["t"])
+        self.statistics = state.get("statistics", np.empty(0))
 
 
 class ReduceOnPlateau(Callback):
-    """Multiply the learning rate by `factor` when a quantity has not improved for `patience` epochs."""
+    """Multiply the learning rate by `factor` when a quantity has not improved for `patience` epochs.
+
+    Parameters
+    ----------
+    monitor, min_delta, mode : as those of `KeepBest`
+    factor : between 0 and 1
+    """
 
     def __init__(
-        self, monitor: str = "val_loss", factor: float = 0.2, patience: int = 5, min_delta: float = 1e-4
-    ) -> None:
+        self, monitor: str = "val_loss", factor: float = 0.2, patience: int = 5, min_delta: float = 1e-4,
+        mode: Mode | None = None,
+    ) -> None:  # fmt: skip
         if not 0 < factor < 1:
             raise InputError(f"the factor of a reduction must lie between 0 and 1, not {factor}")
+        _whole("patience", patience)
+        _at_least(0.0, "min_delta", min_delta)
         self.monitor, self.factor, self.patience, self.min_delta = monitor, factor, patience, min_delta
-        self.sign = -1.0 if higher_is_better(monitor) else 1.0
+        self.sign = checked_sign(monitor, mode)
         self.best, self.waited, self.lr_factor = math.inf, 0, 1.0
 
     def on_start(self, run: Run) -> None:
         if not run.epoch:
             self.best, self.waited, self.lr_factor = math.inf, 0, 1.0
+        _look_ahead(run, self.monitor, self)
         run.lr_factor = self.lr_factor
 
     def on_epoch(self, run: Run) -> None:
@@ -243,17 +249,22 @@ class ReduceOnPlateau(Callback):
 
 
 class MaxNorm(Callback):
-    """Shrink every unit's incoming weights to at most this norm after each step (Srebro et al. 2005)."""
+    """Shrink every unit's incoming weights to at most this norm after each step (Srebro et al. 2005).
+
+    Touched are decayed parameters whose last axis is the units, such as W (I, O). One of a single axis, a
+    layer's own, holds no unit's incoming weights and is left alone.
+    """
 
     def __init__(self, limit: float) -> None:
-        if limit <= 0:
+        if not limit > 0:
             raise InputError(f"max_norm must be positive, not {limit}")
         self.limit = limit
 
     def on_step(self, run: Run) -> None:
         for layer, parameter, _ in run.network.slots:
-            if parameter.decay:
-                W: Array = getattr(layer, parameter.name)  # (I, O)
+            if parameter.decay and len(parameter.shape) > 1:
+                W: Array = getattr(layer, parameter.name)
+                W = W.reshape(-1, parameter.shape[-1])  # (I, O), a view
                 norms = np.sqrt(np.einsum("io,io->o", W, W))  # (O,)
                 W *= np.minimum(1.0, self.limit / np.maximum(norms, 1e-12)).astype(W.dtype)
 
@@ -262,7 +273,7 @@ class TimeLimit(Callback):
     """Stop after the epoch in which this many seconds have passed."""
 
     def __init__(self, seconds: float) -> None:
-        if seconds <= 0:
+        if not seconds > 0:
             raise InputError(f"the time limit must be positive, not {seconds} seconds")
         self.seconds = seconds
 

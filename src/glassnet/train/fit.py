@@ -1,11 +1,15 @@
-"""The training loop: epochs, batches, forward, loss, backward, step, record, callbacks. Nothing hidden."""
+"""The training loop: epochs, batches, forward, loss, backward, step, record, callbacks.
+
+Nothing hidden, but for one shortcut: `many_steps` takes those of a tiny network several at a time, with the
+same result.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Never
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +19,17 @@ from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.noise import seed_noise
 from glassnet.nn.optimizers import Optimizer
-from glassnet.nn.optimizers import optimizer as resolve_optimizer
 from glassnet.nn.schedules import Schedule
 from glassnet.nn.schedules import schedule as resolve_schedule
 from glassnet.seeds import stream
-from glassnet.train.callbacks import Callback, Run
+from glassnet.train.begin import begin, check, pace_of, settings_of, steps_of
 from glassnet.train.feed import Feed, row_numbers
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
 from glassnet.train.many_steps import many_steps
 from glassnet.train.measure import checked_metrics, evaluate
+from glassnet.train.run import Run, as_callbacks, told_of
 from glassnet.train.threads import threads_for
 from glassnet.train.treatments import Treatment
 
@@ -38,10 +42,11 @@ Order = Callable[[Array], Array]
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # what is not finite is looked for, and named
 def fit(
-    network: Network, train: Feed, *, validation: Feed | None = None, optimizer: str | Optimizer = "adam",
-    schedule: str | Schedule = "constant", epochs: int = 10, batch_size: int | Literal["full"] = 32,
-    drop_last: bool = False, shuffle: bool | Order = True, treatments: Sequence[Treatment] = (),
-    metrics: Sequence[str] | None = None, validate_every: int = 1, callbacks: Sequence[Callback] = (),
+    network: Network, train: Feed, *more: Never, validation: Feed | None = None,
+    optimizer: str | Optimizer | None = None, schedule: str | Schedule = "constant",
+    epochs: int | None = None, batch_size: int | Literal["full"] = 32, drop_last: bool = False,
+    shuffle: bool | Order = True, treatments: Sequence[Treatment] = (),
+    metrics: Sequence[str] | None = None, validate_every: int = 1, callbacks: Sequence[Any] = (),
     seed: int = 0, resume: Run | None = None,
 ) -> History:  # fmt: skip
     """Train a network; it is changed in place.
@@ -50,16 +55,19 @@ def fit(
     ----------
     network : the network, as initialised or as left by an earlier call
     train, validation : the rows to learn from, and the rows to watch (never learned from)
-    optimizer, schedule : names or objects; the schedule multiplies the optimizer's learning rate
-    epochs : passes over the training rows
+    optimizer : name or object; None takes "adam", or the optimizer of the run to resume
+    schedule : name or function of progress in [0, 1]; multiplies the optimizer's learning rate
+    epochs : passes over the training rows; None takes 10, or those of the run to resume
     batch_size : rows per step; the last one may be shorter unless `drop_last`; "full" takes all
     shuffle : draw a new order for every epoch; or a function from the feed's row numbers to their order
     treatments : penalties and clipping, applied to the gradient in this order
     metrics : names in `METRICS`, by default accuracy for classes
     validate_every : epochs between two looks at the validation rows (the last epoch always has one)
-    callbacks : objects with `on_step`, `on_epoch`, `on_end`
+    callbacks : objects with at least one of `on_start`, `on_step`, `on_epoch`, `on_end`
     seed : of the order of the rows, of dropout and of augmentation
-    resume : a run from `load_checkpoint`, to go on bit for bit where it was saved, with its optimizer
+    resume : a run from `load_checkpoint`, to go on bit for bit where it was saved, with its optimizer; rows,
+        batch_size, drop_last, shuffle, seed, schedule (unless constant, also epochs), treatments and
+        augmentation must be what they were, and callbacks with a state those that were loaded
 
     Returns
     -------
@@ -78,93 +86,58 @@ def fit(
     >>> history["accuracy"][-1], len(history)
     (1.0, 20)
     """
-    size = _batch_size(batch_size, train)
-    metrics = checked_metrics(network, metrics)
-    _check(network, train, validation, epochs, validate_every, resume)
-    optimizer, factor_at = resolve_optimizer(optimizer), resolve_schedule(schedule)
-    run = resume or Run(network, optimizer, History(), epochs)
-    n_steps = epochs * (len(train) // size if drop_last else -(-len(train) // size))
-    if resume is None:
-        optimizer.start(network)
-    pace = _pace(run, factor_at, n_steps)
-    for callback in callbacks:
-        callback.on_start(run)
-    try:
-        with threads_for(network, size, train.augment is not None, train.stays_bytes(network, size)):
-            for epoch in range(run.epoch, epochs):
-                if run.stopped:
-                    break
-                started = kernels.working_time()
-                seed_noise(network.every_layer(), seed, epoch)
-                draw = stream(seed, "augment", epoch) if train.augment is not None else None
-                order = _order(train, size, drop_last, shuffle, seed, epoch)
-                done, loss, sums = many_steps(run, train, order, size, pace, treatments, metrics, callbacks)
-                for rows in _batches(order[done:], size):
-                    value, found = batch_gradient(network, train, rows, metrics, draw)
-                    if not math.isfinite(value):
-                        run.stop(locate_not_finite(network, run.step), diverged=True)
-                        break
-                    for treat in treatments:
-                        value += treat(network, train.total_weight(rows) or 1.0)
-                    run.factor = pace(run.step)
-                    run.optimizer.step(run.factor)
-                    run.step += 1
-                    loss += value * len(rows)
-                    sums = [a + b for a, b in zip(sums, found, strict=True)] if found else sums
-                    for callback in callbacks:
-                        callback.on_step(run)
-                if not run.history.diverged and not np.isfinite(network.theta).all():
+    listeners = as_callbacks(callbacks)
+    check(network, train, validation, more)
+    size, steps = steps_of(batch_size, train, drop_last)
+    metrics, factor_at = checked_metrics(network, metrics), resolve_schedule(schedule)
+    settings = settings_of(train, size, drop_last, shuffle, factor_at, treatments, seed)
+    watched = () if validation is None else ("val_loss", *(f"val_{name}" for name in metrics))
+    recorded = ("epoch", "loss", *metrics, *watched, "lr", "seconds")
+    run = begin(network, optimizer, epochs, validate_every, settings, callbacks, recorded, resume)
+    pace = pace_of(run, factor_at, run.epochs * steps)
+    threads = threads_for(network, size, train.augment is not None, train.stays_bytes(network, size))
+    with told_of(run, listeners), threads:
+        for epoch in range(run.epoch, run.epochs):
+            if run.stopped:
+                break
+            started = kernels.working_time()
+            seed_noise(network.every_layer(), seed, epoch)
+            draw = stream(seed, "augment", epoch) if train.augment is not None else None
+            order = _order(train, size, drop_last, shuffle, seed, epoch)
+            done, loss, sums = many_steps(run, train, order, size, pace, treatments, metrics, listeners)
+            for rows in _batches(order[done:], size):
+                value, found = batch_gradient(network, train, rows, metrics, draw)
+                if not math.isfinite(value):
                     run.stop(locate_not_finite(network, run.step), diverged=True)
-                run.epoch = epoch + 1
-                quantities = {"loss": loss / len(order)} | {
-                    name: total / len(order) for name, total in zip(metrics, sums, strict=True)
-                }
-                if validation is not None:
-                    due = run.epoch % validate_every == 0 or run.epoch == epochs
-                    seen = evaluate(network, validation, metrics) if due else {}
-                    quantities |= {f"val_{name}": seen.get(name, math.nan) for name in ("loss", *metrics)}
-                if run.history.diverged:
-                    quantities = dict.fromkeys(quantities, math.nan)
-                lr, seconds = run.optimizer.lr * run.factor, kernels.working_time() - started
-                run.history.record({"epoch": float(run.epoch), **quantities, "lr": lr, "seconds": seconds})
-                for callback in callbacks:
-                    callback.on_epoch(run)
-    except KeyboardInterrupt:
-        run.stop("interrupted by the user", interrupted=True)
-    finally:
-        for callback in callbacks:
-            callback.on_end(run)
+                    break
+                for treat in treatments:
+                    value += treat(network, train.total_weight(rows) or 1.0)
+                run.factor = pace(run.step)
+                run.optimizer.step(run.factor)
+                run.step += 1
+                loss += value * len(rows)
+                sums = [a + b for a, b in zip(sums, found, strict=True)] if found else sums
+                for callback in listeners:
+                    callback.on_step(run)
+            if not run.history.diverged and not np.isfinite(network.theta).all():
+                run.stop(locate_not_finite(network, run.step), diverged=True)
+            run.epoch = epoch + 1
+            quantities = {"loss": loss / len(order)} | {
+                name: total / len(order) for name, total in zip(metrics, sums, strict=True)
+            }
+            if validation is not None:
+                due = run.epoch % validate_every == 0 or run.epoch == run.epochs
+                seen = evaluate(network, validation, metrics) if due else {}
+                quantities |= {f"val_{name}": seen.get(name, math.nan) for name in ("loss", *metrics)}
+            if run.history.diverged:
+                quantities = dict.fromkeys(quantities, math.nan)
+            lr, seconds = run.optimizer.lr * run.factor, kernels.working_time() - started
+            run.history.record({"epoch": float(run.epoch), **quantities, "lr": lr, "seconds": seconds})
+            for callback in listeners:
+                callback.on_epoch(run)
     if run.history.diverged:
         log.warning("training stopped: %s", run.history.diverged)
     return run.history
-
-
-def _check(
-    network: Network, train: Feed, validation: Feed | None, epochs: int, validate_every: int,
-    resume: Run | None,
-) -> None:  # fmt: skip
-    """Refuse before the first step what would fail or mean nothing later."""
-    for name, number in (("epochs", epochs), ("validate_every", validate_every)):
-        if not isinstance(number, int | np.integer) or number < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, not {number!r}")
-    train.check("train", network)
-    if validation is not None:
-        validation.check("validation", network)
-    if resume is not None and resume.network is not network:
-        raise InputError("the run to resume belongs to another network: pass the one it was loaded into")
-
-
-def _batch_size(batch_size: int | str, train: Feed) -> int:
-    if batch_size == "full":
-        return len(train)
-    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise InputError(f"batch_size must be a whole number of at least 1, or 'full', not {batch_size!r}")
-    return min(int(batch_size), len(train))
-
-
-def _pace(run: Run, factor_at: Schedule, n_steps: int) -> Callable[[int], float]:
-    """The factor on the learning rate in each step."""
-    return lambda step: factor_at(step / n_steps) * run.lr_factor
 
 
 def _order(

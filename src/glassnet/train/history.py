@@ -39,7 +39,7 @@ class History:
         >>> h["val_f1"]
         [0.5, nan]
         """
-        self.values.setdefault(name, [float("nan")] * len(self))[-1] = value
+        self.values.setdefault(name, [float("nan")] * len(self))[-1] = float(value)
 
     def __repr__(self) -> str:
         """How it ended, in one line.

@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
+from glassnet.nn.layers import Layer
 from glassnet.nn.network import Network
 
 __all__ = ["locate_not_finite"]
+
+LARGE = 50.0  # outputs from which on a loss may overflow: exp(89) does in float32
 
 
 def locate_not_finite(network: Network, step: int) -> str:
     """Name the layer, the step and the operation behind a loss that is not finite.
 
     Looks at the network as the forward pass left it: parameters first (a too large step of the
-    optimizer shows there), then each layer's output in order, then the loss itself.
+    optimizer shows there), then each layer's output in order, then the network's, then the loss itself.
     """
-    names = {
-        id(layer): f"layer {i} ({type(layer).__name__})" for i, layer in enumerate(network.every_layer(), 1)
-    }
-    for layer, parameter, where in sorted(network.slots, key=lambda s: list(names).index(id(s.layer))):
+    named = list(_named(network.layers))
+    names, order = {id(layer): name for layer, name in named}, [id(layer) for layer, _ in named]
+    for layer, parameter, where in sorted(network.slots, key=lambda s: order.index(id(s.layer))):
         if not np.isfinite(network.theta[where]).all():
             return (
                 f"{names[id(layer)]}, step {step}: the optimizer's update made {parameter.name} not finite; "
                 "lower the learning rate, or clip the gradient"
             )
-    for layer in network.every_layer():
+    for layer, name in named:
         idle = layer.draws and not getattr(layer, "rate", 1)  # dropout of 0 passes its inputs on
         for scratch in () if idle else ("Z", "A", "Y", "Xn"):
             if scratch in layer.scratch() and not np.isfinite(getattr(layer, scratch)).all():
-                return (
-                    f"{names[id(layer)]}, step {step}: the forward pass gave {scratch} that is not finite; "
-                    "lower the learning rate, or scale the inputs"
-                )
-    return f"loss, step {step}: {network.loss!r} of finite outputs is not finite; check the targets"
+                return _of_the_forward_pass(name, step, scratch)
+    return _of_the_loss(network, step, names[id(network.layers[-1])])
+
+
+def _named(layers: Sequence[Layer], of: str = "") -> Iterator[tuple[Layer, str]]:
+    """All layers with their names, in the order in which they finish: inner ones before their block."""
+    for i, layer in enumerate(layers, 1):
+        name = f"{of}layer {i} ({type(layer).__name__})"
+        yield from _named(layer.children(), f"{name}, its ")
+        yield layer, name
+
+
+def _of_the_forward_pass(name: str, step: int, what: str) -> str:
+    return (
+        f"{name}, step {step}: the forward pass gave {what} that is not finite; "
+        "lower the learning rate, or scale the inputs"
+    )
+
+
+def _of_the_loss(network: Network, step: int, last: str) -> str:
+    outputs = getattr(network, "outputs", np.empty(0))  # somebody's own layer may keep them elsewhere
+    if not np.isfinite(outputs).all():
+        return _of_the_forward_pass(last, step, "an output")
+    largest = float(np.abs(outputs).max(initial=0.0))
+    if largest > LARGE:
+        of, advice = f"outputs as large as {largest:.3g}", "lower the learning rate, or scale the targets"
+    else:
+        of, advice = "finite outputs", "check the targets"
+    return f"loss, step {step}: {network.loss!r} of {of} is not finite; {advice}"

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.nn.network import Network
 from glassnet.nn.optimizers import Optimizer
-from glassnet.train.callbacks import Callback, Run
 from glassnet.train.feed import Feed
 from glassnet.train.measure import accuracy, metric
+from glassnet.train.run import Callback, Run
 from glassnet.train.threads import goes_in_parts
 from glassnet.train.treatments import L2, Treatment
 

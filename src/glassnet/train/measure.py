@@ -71,8 +71,10 @@ def checked_metrics(network: Network, names: Sequence[str] | None) -> tuple[str,
 
     Raises
     ------
-    InputError : an unknown name, accuracy of values, or an error of classes
+    InputError : an unknown name, one name in place of a list, accuracy of values, or an error of classes
     """
+    if isinstance(names, str):
+        raise InputError(f"metrics is a list of names, also of one: metrics=[{names!r}]")
     if names is None:
         return ("accuracy",) if network.loss.classifies else ()
     for name in names:

@@ -1,0 +1,153 @@
+"""What a training begins with: settings that make sense, and a Run, a new one or one to go on with."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from glassnet.errors import InputError
+from glassnet.nn.network import Network
+from glassnet.nn.optimizers import Optimizer
+from glassnet.nn.optimizers import optimizer as resolve_optimizer
+from glassnet.nn.schedules import Schedule
+from glassnet.train.feed import Feed
+from glassnet.train.history import History
+from glassnet.train.run import Run, has_state
+
+__all__ = ["begin", "check", "pace_of", "settings_of", "steps_of"]
+
+EPOCHS = 10  # of a training that says nothing of them
+PROBES = 8  # looks at a schedule before the first step
+
+
+def check(network: Network, train: Feed, validation: Feed | None, more: Sequence[object]) -> None:
+    """Refuse rows in no form, or in that of another network."""
+    if more:
+        raise InputError(
+            f"fit takes the network and one Feed, but {len(more)} more came without a name: X and y go into "
+            "the Feed, fit(network, Feed(network, X, y))"
+        )
+    for name, feed in (("train", train), ("validation", validation)):
+        if feed is not None or name == "train":
+            if not isinstance(feed, Feed):
+                raise InputError(
+                    f"{name} must be a Feed, not {type(feed).__name__}: make one, Feed(network, X, y)"
+                )
+            feed.check(name, network)
+
+
+def steps_of(batch_size: int | str, train: Feed, drop_last: bool) -> tuple[int, int]:
+    """Rows per step and steps per epoch."""
+    if batch_size == "full":
+        size = len(train)
+    elif isinstance(batch_size, int | np.integer) and batch_size >= 1:
+        size = min(int(batch_size), len(train))
+    else:
+        raise InputError(f"batch_size must be a whole number of at least 1, or 'full', not {batch_size!r}")
+    return size, len(train) // size if drop_last else -(-len(train) // size)
+
+
+def settings_of(
+    train: Feed, size: int, drop_last: bool, shuffle: Any, schedule: Schedule, treatments: Sequence[Any],
+    seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """What decides on the steps besides network and optimizer, in words and numbers that can be kept."""
+    return {
+        "training rows": len(train), "rows per step": size, "drop_last": bool(drop_last),
+        "shuffle": _told(shuffle), "seed": int(seed), "schedule": _told(schedule),
+        "treatments": f"[{', '.join(map(_told, treatments))}]", "augmentation": _told(train.augment),
+    }  # fmt: skip
+
+
+def _told(thing: Any) -> str:
+    """A thing in words that are the same in every process."""
+    if isinstance(thing, partial):
+        settings = ", ".join(f"{name}={_told(value)}" for name, value in thing.keywords.items())
+        return f"{_told(thing.func)}({settings})" if settings else _told(thing.func)
+    if inspect.isroutine(thing):
+        return thing.__name__
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
+
+
+def begin(
+    network: Network, optimizer: str | Optimizer | None, epochs: int | None, validate_every: int,
+    settings: dict[str, Any], callbacks: Sequence[Any], recorded: Sequence[str], resume: Run | None,
+) -> Run:  # fmt: skip
+    """A new run, or the one to resume if it is to go on as it began."""
+    asked = (resume.epochs if resume else EPOCHS) if epochs is None else epochs
+    for name, number in (("epochs", asked), ("validate_every", validate_every)):
+        if not isinstance(number, int | np.integer) or number < 1:
+            raise InputError(f"{name} must be a whole number of at least 1, not {number!r}")
+    if resume is None:
+        made = resolve_optimizer("adam" if optimizer is None else optimizer)
+        run = Run(network, made, History(), asked)
+        made.start(network)
+    else:
+        run = resume
+        _check_resumed(run, network, optimizer, asked, settings, callbacks)
+    run.settings = settings | {"epochs": asked}
+    run.callbacks, run.recorded = tuple(callbacks), tuple(recorded)
+    run.began_with = run.began_with or repr(run.optimizer)
+    return run
+
+
+def _check_resumed(
+    run: Run, network: Network, optimizer: str | Optimizer | None, epochs: int, settings: dict[str, Any],
+    callbacks: Sequence[Any],
+) -> None:  # fmt: skip
+    """Refuse to go on in another way than it began."""
+    if run.network is not network:
+        raise InputError("the run to resume belongs to another network: pass the one it was loaded into")
+    if optimizer is not None and optimizer is not run.optimizer:
+        raise InputError("the run to resume has its own optimizer, with its moments: leave optimizer out")
+    if epochs != run.epochs:
+        raise InputError(
+            f"the run to resume is to end after {run.epochs} epochs, not {epochs}: leave epochs out, "
+            f"or load the checkpoint for {epochs}"
+        )
+    constant = settings["schedule"] == "constant"  # then it does not matter where the end is
+    new = settings if constant else settings | {"epochs": epochs}
+    other = [f"{k} {run.settings[k]}, not {v}" for k, v in new.items() if run.settings.get(k, v) != v]
+    if other:
+        raise InputError(
+            f"the run to resume was trained with {'; '.join(other)}: give the same, to go on bit for bit"
+        )
+    for callback in callbacks if run.restored is not None else ():
+        if has_state(callback) and not any(callback is known for known in run.restored or ()):
+            raise InputError(
+                f"{type(callback).__name__} has no state of the earlier epochs: give this very object to "
+                "load_checkpoint, too, or leave it out"
+            )
+
+
+def pace_of(run: Run, factor_at: Schedule, n_steps: int) -> Callable[[int], float]:
+    """The factor on the learning rate in each step, after some looks at those to come.
+
+    Raises
+    ------
+    InputError : the schedule gives something that is no number of at least 0
+    """
+
+    def factor(step: int) -> float:
+        p = min(step / n_steps, 1.0)
+        given = factor_at(p)
+        try:
+            found = float(given)
+        except (TypeError, ValueError):
+            found = math.nan
+        if not 0 <= found < math.inf:
+            raise InputError(
+                f"the schedule {_told(factor_at)} gives {given!r} at progress {p:g}: "
+                "a factor on the learning rate must be a number of at least 0"
+            )
+        return found
+
+    for step in {*range(0, n_steps, -(-n_steps // PROBES)), n_steps - 1}:
+        factor(step)
+    return lambda step: factor(step) * run.lr_factor
