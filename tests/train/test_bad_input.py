@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from scipy import sparse
 
 from glassnet.errors import InputError
 from glassnet.nn import (
+    SGD,
     BatchNorm,
     Dense,
     Dropout,
@@ -130,6 +132,10 @@ def test_scaling_and_augmentation_of_another_width() -> None:
         fit(network, feed)
 
 
+def falling(p: float) -> float:
+    return 1 - 2 * p
+
+
 class Never(Callback):
     def on_start(self, run: Run) -> None:
         raise AssertionError("training began")
@@ -151,6 +157,15 @@ class Never(Callback):
         ({"schedule": "cosin"}, "unknown schedule 'cosin': did you mean 'cosine'"),
         ({"metrics": ["acuracy"]}, "unknown metric 'acuracy': did you mean 'accuracy'"),
         ({"metrics": ["squared_error"]}, "'squared_error' does not fit the loss SoftmaxCrossEntropy"),
+        ({"metrics": "accuracy"}, r"metrics is a list of names, also of one: metrics=\['accuracy'\]"),
+        ({"optimizer": "lbfgs"}, "train with fit_lbfgs"),
+        ({"optimizer": SGD}, r"SGD is a class: an optimizer is made with brackets, SGD\(\)"),
+        ({"schedule": "reduce_on_plateau"}, r"it is a callback, ReduceOnPlateau\(...\)"),
+        ({"schedule": falling}, "the schedule falling gives -0.2.* at progress 0.6: .* at least 0"),
+        ({"schedule": lambda p: math.nan if p > 0.6 else 1.0}, "gives nan at progress 0.8: a factor"),
+        ({"schedule": lambda p: None}, "gives None at progress 0: a factor"),
+        ({"schedule": lambda p: np.full(2, p)}, "must be a number of at least 0"),
+        ({"validation": (X, Y)}, r"validation must be a Feed, not tuple: make one, Feed\(network, X, y\)"),
     ],
 )
 def test_settings_of_a_training(settings: dict[str, Any], message: str) -> None:
@@ -159,6 +174,23 @@ def test_settings_of_a_training(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         fit(network, Feed(network, X, Y), callbacks=[Never()], **settings)
     assert np.array_equal(network.theta, before)
+
+
+def test_rows_come_as_a_feed() -> None:
+    network = net()
+    with pytest.raises(InputError, match=r"train must be a Feed, not ndarray: make one, Feed\(net"):
+        fit(network, X)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"X and y go into the Feed, fit\(network, Feed\(network, X, y\)\)"):
+        fit(network, X, Y)  # type: ignore[arg-type]
+
+
+def test_a_schedule_that_goes_wrong_where_nobody_looked_stops_at_that_step() -> None:
+    """6 rows one by one for 5 epochs are 30 steps: the looks before go to every fourth and the last."""
+    network = net()
+    with pytest.raises(InputError, match="at progress 0.3: a factor"):
+        fit(
+            network, Feed(network, X, Y), batch_size=1, epochs=5, schedule=lambda p: -1.0 if p == 0.3 else 1.0
+        )
 
 
 def test_rows_of_another_network() -> None:
@@ -235,6 +267,15 @@ MADE: list[tuple[Callable[[], Any], str]] = [
     (lambda: KeepBest(patience=0), "patience must be at least 1"),
     (lambda: Average(1.0), "must lie between 0 and 1"),
     (lambda: ReduceOnPlateau(factor=1.0), "must lie between 0 and 1"),
+    (lambda: ReduceOnPlateau(factor=math.nan), "must lie between 0 and 1"),
+    (lambda: ReduceOnPlateau(patience=0), "patience must be at least 1 epoch, a whole number, not 0"),
+    (lambda: ReduceOnPlateau(min_delta=math.nan), "min_delta must be a number of at least 0, not nan"),
+    (lambda: KeepBest(patience=1.5), "patience must be at least 1 epoch, a whole number, not 1.5"),
+    (lambda: KeepBest(min_delta=math.nan), "min_delta must be a number of at least 0, not nan"),
+    (lambda: KeepBest(min_delta=-0.1), "min_delta must be a number of at least 0, not -0.1"),
+    (lambda: MaxNorm(math.nan), "max_norm must be positive, not nan"),
+    (lambda: TimeLimit(math.nan), "time limit must be positive, not nan"),
+    (lambda: Average(math.nan), "must lie between 0 and 1"),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import threading
 import time
 from typing import Any
@@ -13,7 +14,19 @@ import pytest
 from numba import njit
 
 from glassnet.errors import InputError
-from glassnet.nn import SGD, Adam, BatchNorm, Dense, Dropout, Layer, Network, Noise
+from glassnet.nn import (
+    SGD,
+    Activate,
+    Adam,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    Network,
+    Noise,
+    Residual,
+    Squared,
+)
 from glassnet.train import (
     Average,
     Callback,
@@ -276,6 +289,78 @@ def test_the_part_of_a_large_batch_is_looked_at() -> None:
     train.X[3] = 1e30
     history = fit(network, train, epochs=2, batch_size="full", shuffle=False)
     assert history.diverged.startswith("layer 1 (Dense), step 0: the forward pass gave")
+
+
+def test_a_squared_error_that_overflows_is_the_learning_rates_fault() -> None:
+    """The outputs are huge but finite, their squares are not."""
+    network, train, _ = setup(loss="squared")
+    history = fit(network, train, optimizer=SGD(1e4), epochs=9, batch_size=20)
+    assert re.search(
+        r"^loss, step \d+: Squared\(\) of outputs as large as \d\.\d+e\+\d\d is not finite; "
+        "lower the learning rate, or scale the targets$",
+        history.diverged,
+    )
+
+
+class OwnLoss(Squared):
+    def gradient(self, Z: Array, T: Array, w: Array, scale: float, out: Array) -> float:
+        return math.nan
+
+
+class Breaks(Activate):
+    def forward(self, X: Array, train: bool) -> Array:
+        super().forward(X, train)[0] = np.inf
+        return self.A
+
+
+class OwnLast(Dense):
+    """Keeps its outputs where nobody looks."""
+
+    def scratch(self) -> dict[str, tuple[int, ...]]:
+        return {"U": (self.n_out,)}
+
+    def use(self, rows: int) -> None:
+        Layer.use(self, rows)
+
+    def forward(self, X: Array, train: bool) -> Array:
+        return np.full((len(X), self.n_out), np.inf, np.float32)
+
+    def backward(self, dA: Array) -> Array:
+        return dA @ self.W.T
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "message"),
+    [
+        ([Dense(2)], OwnLoss(), "loss, step 0: OwnLoss() of finite outputs is not finite; check the targets"),
+        ([Dense(3), OwnLast(2)], "squared", "layer 2 (OwnLast), step 0: the forward pass gave an output"),
+        ([Dense(3), Residual(Dense(3), Breaks("relu")), Dense(2)], "squared",
+         "layer 2 (Residual), its layer 2 (Breaks), step 0: the forward pass gave A"),
+    ],
+    ids=["loss", "own last layer", "nested"],
+)  # fmt: skip
+def test_what_is_not_finite_is_named_as_the_network_is_made(
+    layers: list[Layer], loss: Any, message: str
+) -> None:
+    network = Network(layers, 4, loss)
+    history = fit(network, Feed(network, X, np.ones((60, 2))))
+    assert history.diverged.startswith(message)
+
+
+def test_parameters_of_nested_layers_are_named_likewise() -> None:
+    network, train, _ = setup(Residual(Dense(4)), Dense(3))
+
+    class Plant(Callback):
+        def on_start(self, run: Run) -> None:
+            run.network.layers[0].layers[0].W[0, 0] = np.nan  # type: ignore[attr-defined]
+
+    planted = fit(network, train, callbacks=[Plant()]).diverged
+    assert planted.startswith(
+        "layer 1 (Residual), its layer 1 (Dense), step 0: the optimizer's update made W"
+    )
+    network.layers[0].layers[0].W[0, 0] = 0  # type: ignore[attr-defined]
+    network.layers[1].W[0, 0] = np.nan  # type: ignore[attr-defined]
+    assert fit(network, train).diverged.startswith("layer 2 (Dense), step 0")
 
 
 def test_divergence_in_the_very_last_step_is_seen() -> None:

@@ -148,6 +148,6 @@ def pace_of(run: Run, factor_at: Schedule, n_steps: int) -> Callable[[int], floa
             )
         return found
 
-    for step in {*range(0, n_steps, -(-n_steps // PROBES)), n_steps - 1}:
+    for step in (*range(0, n_steps, -(-n_steps // PROBES)), n_steps - 1):
         factor(step)
     return lambda step: factor(step) * run.lr_factor
