@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,19 @@ import numpy as np
 import pytest
 
 from glassnet.errors import InputError
-from glassnet.nn import OPTIMIZERS, SGD, Adam, BatchNorm, Dense, Dropout, Network, Noise, Residual, optimizer
+from glassnet.nn import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Network,
+    Noise,
+    Residual,
+    optimizer,
+    schedule,
+)
 from glassnet.train import (
     L2,
     Average,
@@ -63,12 +77,15 @@ class Training:
     def keep(self) -> list[Callback]:
         return [self.plateau, self.average, self.best]
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "validation": self.validation, "optimizer": self.optimizer, "schedule": "cosine",
+            "epochs": EPOCHS, "batch_size": 8, "treatments": [L2(0.001)], "seed": 5,
+        }  # fmt: skip
+
     def fit(self, *more: Callback, resume: Run | None = None) -> History:
-        return fit(
-            self.network, self.train, validation=self.validation, optimizer=self.optimizer, schedule="cosine",
-            epochs=EPOCHS, batch_size=8, treatments=[L2(0.001)], callbacks=[*self.keep, *more], seed=5,
-            resume=resume,
-        )  # fmt: skip
+        return fit(self.network, self.train, callbacks=[*self.keep, *more], resume=resume, **self.settings)
 
     def load(self, path: Path) -> Run:
         return load_checkpoint(path, self.network, self.optimizer, EPOCHS, self.keep)
@@ -278,3 +295,180 @@ def test_networks_with_functions_of_ones_own_are_known_again(tmp_path: Path) -> 
     other, sgd = made()
     load_checkpoint(path, other, sgd, 2)
     assert np.array_equal(other.theta, network.theta)
+
+
+def saved(path: Path, *callbacks: Any, **settings: Any) -> Callable[..., History]:
+    """Train for 3 of 6 epochs and leave a checkpoint; gives how to go on with it."""
+    settings = {"batch_size": 8, "schedule": "linear", "seed": 5, "epochs": EPOCHS} | settings
+
+    def network() -> tuple[Network, Feed]:
+        made = Network([Dense(6, "relu"), Dense(2)], 4)
+        return made, Feed(made, X, Y, rows=np.arange(35))
+
+    first, feed = network()
+    with pytest.raises(Killed):
+        fit(first, feed, callbacks=[Checkpoint(path), *callbacks, Dies(16)], optimizer=SGD(0.1), **settings)
+
+    def go_on(
+        end: int = EPOCHS, kept: Sequence[Any] = (), rows: int = 35, optimizer: Any = None, **other: Any
+    ) -> History:
+        second, _ = network()
+        run = load_checkpoint(path, second, SGD(0.1), end, kept)
+        assert run.epoch == 3
+        feed = Feed(second, X, Y, rows=np.arange(rows))
+        return fit(second, feed, resume=run, optimizer=optimizer, **settings | {"epochs": None} | other)
+
+    return go_on
+
+
+class Never(Callback):
+    def on_start(self, run: Run) -> None:
+        raise AssertionError("training began")
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"batch_size": 16}, "with rows per step 8, not 16: give the same, to go on bit for bit"),
+        ({"rows": 30}, "with training rows 35, not 30:"),
+        ({"drop_last": True, "seed": 6}, "with drop_last False, not True; seed 5, not 6:"),
+        ({"shuffle": False}, "with shuffle True, not False:"),
+        ({"schedule": "cosine"}, "with schedule linear, not cosine:"),
+        ({"schedule": schedule("linear", final=0.1)}, r"schedule linear, not linear\(final=0.1\):"),
+        ({"treatments": [L2(0.1)]}, r"treatments \[\], not \[L2\(strength=0.1, per_batch=False\)\]"),
+        ({"end": 12}, "with epochs 6, not 12:"),
+        ({"epochs": 12}, "is to end after 6 epochs, not 12: leave epochs out, or load the checkpoint for 12"),
+        ({"optimizer": "adam"}, "has its own optimizer, with its moments: leave optimizer out"),
+        ({"optimizer": SGD(0.1)}, "leave optimizer out"),
+    ],
+    ids=str,
+)
+def test_what_is_resumed_in_another_way_is_refused(
+    tmp_path: Path, other: dict[str, Any], message: str
+) -> None:
+    go_on = saved(tmp_path / "run.npz")
+    with pytest.raises(InputError, match=message):
+        go_on(callbacks=[Never()], **other)
+
+
+def test_what_is_the_same_in_other_words_is_not_refused(tmp_path: Path) -> None:
+    """Also functions of one's own, which have another address in every process."""
+
+    def slowly() -> Callable[[float], float]:
+        return lambda p: 1 - p / 2
+
+    path = tmp_path / "run.npz"
+    assert len(saved(path)(schedule=schedule("linear"), batch_size=np.int64(8), seed=np.int64(5))) == EPOCHS
+    treated = saved(path, schedule=slowly(), treatments=[L2(0.1), lambda network, weight: 0.0])
+    assert len(treated(schedule=slowly(), treatments=[L2(0.1), lambda network, weight: 0.0])) == EPOCHS
+    assert len(saved(path, schedule="constant")(12)) == 12  # the end makes no difference to any step
+
+
+def test_no_schedule_is_asked_for_more_than_the_whole_way(tmp_path: Path) -> None:
+    """Of a run made by hand nothing is known, e.g. that it had smaller batches before."""
+    network, asked = Network([Dense(2)], 4), [0.0]
+    run = Run(network, SGD(), History(), 2, epoch=1, step=50)
+    run.optimizer.start(network)
+    fit(network, Feed(network, X, Y), batch_size=50, resume=run, schedule=lambda p: asked.append(p) or 1 - p)  # type: ignore[func-returns-value]
+    assert max(asked) == 1.0
+
+
+def test_the_callbacks_of_the_run_are_kept_wherever_the_checkpoint_stands(tmp_path: Path) -> None:
+    whole = Training()
+    expected = whole.bits(whole.fit())
+    path = tmp_path / "run.npz"
+    first, notes = Training(), TimeLimit(99.0)
+    with pytest.raises(Killed):
+        fit(
+            first.network, first.train, callbacks=[Checkpoint(path), notes, *first.keep, Dies(17)],
+            **first.settings,
+        )  # fmt: skip
+    second = Training(seed=99)
+    run = load_checkpoint(
+        path, second.network, second.optimizer, EPOCHS, [Checkpoint(path), *second.keep, TimeLimit(99.0)]
+    )
+    assert second.bits(second.fit(resume=run)) == expected
+
+
+def test_a_state_that_would_be_lost_is_an_error(tmp_path: Path) -> None:
+    path, best, average = tmp_path / "run.npz", KeepBest("loss"), Average(0.9)
+    with pytest.raises(InputError, match="the state of Average would be lost: leave out keep, or put it in"):
+        saved(path, best, average, Checkpoint(path, [best]))
+    go_on = saved(path, best, average)
+    with pytest.raises(InputError, match=r"made with the callbacks \['KeepBest', 'Average'\], not \[\]"):
+        go_on()
+    kept = [KeepBest("loss"), Average(0.9)]
+    with pytest.raises(
+        InputError, match="KeepBest has no state of the earlier epochs: give this very object"
+    ):
+        go_on(kept=kept, callbacks=[KeepBest("loss"), kept[1]])
+    assert len(go_on(kept=kept, callbacks=kept)) == EPOCHS
+
+
+def test_an_average_cannot_begin_in_the_middle() -> None:
+    network = Network([Dense(2)], 4)
+    run = Run(network, SGD(), History(), 2, epoch=1)
+    with pytest.raises(InputError, match="Average cannot begin in the middle of a training"):
+        fit(network, Feed(network, X, Y), resume=run, callbacks=[Average()])
+
+
+class Counts:
+    """Somebody's own: no Callback, and with NumPy's numbers in its state and in the history."""
+
+    def __init__(self) -> None:
+        self.n = np.int64(0)
+
+    def on_epoch(self, run: Run) -> None:
+        self.n += 1
+        run.history.add("n", self.n)
+        run.history.values["half"] = [np.float32(0.5)] * len(run.history)  # type: ignore[list-item]
+
+    def state(self) -> dict[str, Any]:
+        return {"n": self.n, "seen": [np.float32(1.5), np.bool_(True)]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.n = state["n"]
+        assert state["seen"] == [1.5, True]
+
+
+def test_numpys_numbers_are_kept_and_what_cannot_be_kept_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    counts = Counts()
+    history = saved(path, Counts())(kept=[counts], callbacks=[counts])
+    assert history["n"] == [1, 2, 3, 4, 5, 6]
+    odd = Counts()
+    odd.state = lambda: {"n": {1, 2}}  # type: ignore[method-assign]
+    with pytest.raises(InputError, match=r"a checkpoint cannot keep \{1, 2\}: of a callback only numbers"):
+        saved(path, odd)
+
+
+class Halves(Callback):
+    def on_epoch(self, run: Run) -> None:
+        run.optimizer.lr /= 2
+
+
+def test_a_learning_rate_that_a_callback_has_changed_is_kept(tmp_path: Path) -> None:
+    go_on = saved(tmp_path / "run.npz", Halves(), schedule="constant")
+    assert go_on(callbacks=[Halves()])["lr"] == [0.1 / 2**k for k in range(EPOCHS)]
+    network = Network([Dense(6, "relu"), Dense(2)], 4)
+    with pytest.raises(InputError, match=r"was made with SGD\(lr=0.1, .*, not SGD\(lr=0.0125"):
+        load_checkpoint(tmp_path / "run.npz", network, SGD(0.0125), EPOCHS)
+
+
+def test_a_file_of_an_earlier_glassnet_can_be_loaded(tmp_path: Path) -> None:
+    """It knows no settings and no present lr, lists callbacks without a state, and averages weights only."""
+    whole, first, second = Training(), Training(), Training(seed=99)
+    whole.fit()
+    path = tmp_path / "run.npz"
+    with pytest.raises(Killed):
+        first.fit(Checkpoint(path), Dies(17))
+    with np.load(path) as file:
+        arrays = dict(file)
+    numbers = json.loads(str(arrays.pop("json")))
+    del numbers["settings"], numbers["lr"], arrays["callback 1 statistics"]
+    numbers["callbacks"].append({"type": "TimeLimit", "state": {}})
+    np.savez(path, json=np.array(json.dumps(numbers)), **arrays)
+    history = second.fit(resume=second.load(path))
+    assert len(history) == EPOCHS
+    assert np.array_equal(second.best.theta, whole.best.theta)
+    assert np.array_equal(second.average.theta, whole.average.theta)
