@@ -69,7 +69,8 @@ def load_checkpoint(
     path : file written by `Checkpoint` or `save_checkpoint`
     network, optimizer : made with the same settings as when it was saved
     callbacks : made likewise, all that `fit` will be given; those without a state do not matter
-    epochs : where the training is to end, counted from its first beginning
+    epochs : where the training is to end, counted from its first beginning: as before, unless the schedule
+        is constant
 
     Raises
     ------
@@ -138,7 +139,8 @@ class Checkpoint(Callback):
 
     Raises
     ------
-    InputError : no such folder; at the start, a callback with a state that is not among those to keep
+    InputError : no such folder; at the start, a callback with a state that is not among those to keep, or
+        a training that cannot be gone on with (L-BFGS)
     """
 
     comes_last: ClassVar[bool] = True
@@ -153,6 +155,8 @@ class Checkpoint(Callback):
             raise InputError(f"the folder {self.path.parent} for the checkpoint does not exist")
 
     def on_start(self, run: Run) -> None:
+        if not hasattr(run.optimizer, "state"):
+            raise InputError("L-BFGS keeps its memory to itself, so a Checkpoint could not be gone on from")
         for callback in () if self.keep is None else _with_state(run.callbacks):
             if not any(callback is kept for kept in self.keep or ()):
                 raise InputError(
