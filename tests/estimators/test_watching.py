@@ -12,7 +12,9 @@ from sklearn.datasets import load_digits, make_classification
 from sklearn.metrics import f1_score, log_loss, make_scorer, mean_absolute_error, r2_score
 
 from glassnet import InputError, MLPClassifier, MLPRegressor
-from glassnet.train import Callback, Checkpoint, Run
+from glassnet.estimators.watching import Watch
+from glassnet.nn import SGD, BatchNorm, Dense, Network
+from glassnet.train import Average, Callback, Checkpoint, History, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -252,6 +254,20 @@ def test_the_average_of_the_weights_is_measured_kept_and_returned(normalization:
     alone = MLPClassifier((10,), ema=0.9, **settings).fit(X[TRAIN], Y[TRAIN])
     assert best == 5
     assert_allclose(alone.coefs_[0], clf.coefs_[0])
+    assert_allclose(alone.predict_proba(X[VALIDATION]), p)  # running statistics are averaged, too
+
+
+def test_measuring_the_average_leaves_weights_and_statistics_as_they_were() -> None:
+    network, average = Network([BatchNorm(), Dense(2)], 4), Average()
+    average.on_start(Run(network, SGD(), History(), 1))
+    network.theta += 1
+    network.state += 1
+    theta, state = network.theta.copy(), network.state.copy()
+    with Watch(None, lambda Z, y: 0.0, average=average)._averaged(network):
+        assert_array_equal(network.theta, average.theta)
+        assert_array_equal(network.state, average.statistics)
+    assert_array_equal(network.theta, theta)
+    assert_array_equal(network.state, state)
 
 
 def test_callbacks_see_every_step_and_epoch() -> None:

@@ -311,12 +311,17 @@ def saved(path: Path, *callbacks: Any, **settings: Any) -> Callable[..., History
         fit(first, feed, callbacks=[Checkpoint(path), *callbacks, Dies(16)], optimizer=SGD(0.1), **settings)
 
     def go_on(
-        end: int = EPOCHS, kept: Sequence[Any] = (), rows: int = 35, optimizer: Any = None, **other: Any
+        end: int = EPOCHS,
+        kept: Sequence[Any] = (),
+        rows: int = 35,
+        augment: Any = None,
+        optimizer: Any = None,
+        **other: Any,
     ) -> History:
         second, _ = network()
         run = load_checkpoint(path, second, SGD(0.1), end, kept)
         assert run.epoch == 3
-        feed = Feed(second, X, Y, rows=np.arange(rows))
+        feed = Feed(second, X, Y, rows=np.arange(rows), augment=augment)
         return fit(second, feed, resume=run, optimizer=optimizer, **settings | {"epochs": None} | other)
 
     return go_on
@@ -337,6 +342,7 @@ class Never(Callback):
         ({"schedule": "cosine"}, "with schedule linear, not cosine:"),
         ({"schedule": schedule("linear", final=0.1)}, r"schedule linear, not linear\(final=0.1\):"),
         ({"treatments": [L2(0.1)]}, r"treatments \[\], not \[L2\(strength=0.1, per_batch=False\)\]"),
+        ({"augment": shaken}, "with augmentation None, not shaken:"),
         ({"end": 12}, "with epochs 6, not 12:"),
         ({"epochs": 12}, "is to end after 6 epochs, not 12: leave epochs out, or load the checkpoint for 12"),
         ({"optimizer": "adam"}, "has its own optimizer, with its moments: leave optimizer out"),
@@ -352,6 +358,11 @@ def test_what_is_resumed_in_another_way_is_refused(
         go_on(callbacks=[Never()], **other)
 
 
+class Nothing:
+    def __call__(self, network: Network, weight: float) -> float:
+        return 0.0
+
+
 def test_what_is_the_same_in_other_words_is_not_refused(tmp_path: Path) -> None:
     """Also functions of one's own, which have another address in every process."""
 
@@ -360,8 +371,12 @@ def test_what_is_the_same_in_other_words_is_not_refused(tmp_path: Path) -> None:
 
     path = tmp_path / "run.npz"
     assert len(saved(path)(schedule=schedule("linear"), batch_size=np.int64(8), seed=np.int64(5))) == EPOCHS
-    treated = saved(path, schedule=slowly(), treatments=[L2(0.1), lambda network, weight: 0.0])
-    assert len(treated(schedule=slowly(), treatments=[L2(0.1), lambda network, weight: 0.0])) == EPOCHS
+
+    def treatments() -> list[Any]:
+        return [L2(0.1), lambda network, weight: 0.0, Nothing()]
+
+    treated = saved(path, schedule=slowly(), treatments=treatments())
+    assert len(treated(schedule=slowly(), treatments=treatments())) == EPOCHS
     assert len(saved(path, schedule="constant")(12)) == 12  # the end makes no difference to any step
 
 
