@@ -263,15 +263,16 @@ def test_measuring_the_average_leaves_weights_and_statistics_as_they_were() -> N
     network.theta += 1
     network.state += 1
     theta, state = network.theta.copy(), network.state.copy()
-    with Watch(None, lambda Z, y: 0.0, average=average)._averaged(network):
+    with Watch(None, lambda Z, y: 0.0, average=average).averaged(network):
         assert_array_equal(network.theta, average.theta)
         assert_array_equal(network.state, average.statistics)
     assert_array_equal(network.theta, theta)
     assert_array_equal(network.state, state)
 
 
-def test_callbacks_see_every_step_and_epoch() -> None:
-    class Counter(Callback):
+@pytest.mark.parametrize("base", [Callback, object])
+def test_callbacks_see_every_step_and_epoch(base: Any) -> None:
+    class Counter(base):  # type: ignore[misc]
         steps = epochs = ends = 0
 
         def on_step(self, run: Run) -> None:
@@ -286,6 +287,8 @@ def test_callbacks_see_every_step_and_epoch() -> None:
     counter = Counter()
     MLPClassifier((5,), batch_size=100, max_iter=3, callbacks=[counter], random_state=0).fit(X, Y)
     assert (counter.steps, counter.epochs, counter.ends) == (3 * 8, 3, 1)
+    with pytest.raises(InputError, match="which has no on_start"):
+        MLPClassifier((5,), callbacks=[3]).fit(X, Y)
     by_function = MLPClassifier((5,), max_iter=30, callbacks=[lambda run: run.epoch == 4]).fit(X, Y)
     assert by_function.n_iter_ == 4
     assert by_function.stop_reason_ == "<lambda> asked for the end"

@@ -22,6 +22,7 @@ from glassnet.train import (
     TimeLimit,
     evaluate,
     fit,
+    fit_lbfgs,
     many_steps,
 )
 
@@ -163,6 +164,24 @@ def test_an_error_while_callbacks_begin_ends_those_that_had() -> None:
     with pytest.raises(LookupError):
         trained([first, Fails("on_start", LookupError()), keep])
     assert first.told == ["on_end"]
+
+
+def test_lbfgs_tells_them_as_fit_does() -> None:
+    network = Network([Dense(2)], 4)
+    feed, duck, last = Feed(network, X, Y), Notes("on_epoch"), Notes("on_end")
+    with pytest.raises(InputError, match="'los' is not recorded.*did you mean 'loss'"):
+        fit_lbfgs(network, feed, callbacks=[KeepBest("los", mode="min")])
+    with pytest.raises(InputError, match="has no on_start"):
+        fit_lbfgs(network, feed, callbacks=[3])
+    with pytest.raises(InputError, match="validation must be a Feed"):
+        fit_lbfgs(network, feed, validation=(X, Y))  # type: ignore[arg-type]
+    before = network.theta.copy()
+    history = fit_lbfgs(network, feed, callbacks=[Fails("on_start", KeyboardInterrupt())])
+    assert (history.interrupted, len(history)) == (True, 0)
+    assert np.array_equal(network.theta, before)
+    with pytest.raises(ZeroDivisionError):
+        fit_lbfgs(network, feed, max_iter=3, callbacks=[Fails("on_end", ZeroDivisionError()), duck, last])
+    assert (duck.told, last.told) == (["on_epoch"] * 3, ["on_end"])
 
 
 # BatchNorm's running statistics

@@ -39,7 +39,6 @@ from glassnet.train import (
     Run,
     TimeLimit,
     fit,
-    fit_lbfgs,
     load_checkpoint,
 )
 from glassnet.train.checkpoint import save_checkpoint
@@ -419,12 +418,6 @@ def test_a_state_that_would_be_lost_is_an_error(tmp_path: Path) -> None:
     ):
         go_on(kept=kept, callbacks=[KeepBest("loss"), kept[1]])
     assert len(go_on(kept=kept, callbacks=kept)) == EPOCHS
-
-
-def test_lbfgs_cannot_be_gone_on_with(tmp_path: Path) -> None:
-    network = Network([Dense(2)], 4)
-    with pytest.raises(InputError, match="L-BFGS keeps its memory to itself"):
-        fit_lbfgs(network, Feed(network, X, Y), callbacks=[Checkpoint(tmp_path / "run.npz")])
 
 
 def test_an_average_cannot_begin_in_the_middle() -> None:

@@ -78,10 +78,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     label_smoothing : float in [0, 1), share of the target spread over all classes
     monitor : quantity to watch; the best weights are restored. A key of `history_`, also one that a callback
         records; "val_" and the name of a scikit-learn scorer ("val_f1_macro"); or a scorer, as a function of
-        (estimator, X, y). It should rise unless its name ends in "loss" or "error": of a function `mae` that
-        returns an error, give the negative
+        (estimator, X, y): higher is better, unless its name says otherwise ("loss", "error", "mae" ...)
     patience : epochs without improvement of `monitor` (None: "val_loss", or "loss") before training stops
-    callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
+    callbacks : objects with hooks, as `Callback` has them, or functions of the Run called after every epoch,
+        which end the training by returning True
     time_limit : seconds after which training (of each network) ends, at the end of an epoch
     ema : float in (0, 1), decay of an average of the weights that takes their place
     threshold : for two classes, the probability from which on the second is predicted: a number, or "f1" for

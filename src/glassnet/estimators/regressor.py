@@ -73,10 +73,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
     clip_norm : float > 0, longest gradient
     monitor : quantity to watch; the best weights are restored. A key of `history_`, also one that a callback
         records; "val_" and the name of a scikit-learn scorer ("val_f1_macro"); or a scorer, as a function of
-        (estimator, X, y). It should rise unless its name ends in "loss" or "error": of a function `mae` that
-        returns an error, give the negative
+        (estimator, X, y): higher is better, unless its name says otherwise ("loss", "error", "mae" ...)
     patience : epochs without improvement of `monitor` (None: "val_loss", or "loss") before training stops
-    callbacks : Callbacks, or functions of the Run called after every epoch; one that returns True ends it
+    callbacks : objects with hooks, as `Callback` has them, or functions of the Run called after every epoch,
+        which end the training by returning True
     time_limit : seconds after which training (of each network) ends, at the end of an epoch
     ema : float in (0, 1), decay of an average of the weights that takes their place
     matmul_precision : "full", or "bfloat16" as `Network` explains it, with all else in float32

@@ -17,7 +17,7 @@ from glassnet.estimators.labels import absent_classes
 from glassnet.estimators.losses import reported_share
 from glassnet.estimators.rows import Rows
 from glassnet.estimators.solvers import make_solver
-from glassnet.estimators.watching import CalledEachEpoch, Keeper, ScikitOrder, StoppingRule, Watch
+from glassnet.estimators.watching import Keeper, ScikitOrder, StoppingRule, Watch, called
 from glassnet.nn import Network, Optimizer, Schedule, schedule
 from glassnet.progress import Progress
 from glassnet.train import (
@@ -67,7 +67,7 @@ def train(
     watch = Watch(held_feed, _score(e, held), keep, average, _scorers(e, network, rule.monitor, held))
     callbacks: list[Callback] = [average] if average is not None else []
     callbacks += [watch, *([TimeLimit(e.time_limit)] if e.time_limit is not None else [])]
-    callbacks += [c if isinstance(c, Callback) else CalledEachEpoch(c) for c in e.callbacks or ()]
+    callbacks += map(called, e.callbacks or ())
     # after the user's: what they record can be monitored
     callbacks += [Keeper(watch, lambda recorded: _unknown(e, rule.monitor, recorded, held)), rule]
     progress = progress_of(e.progress)

@@ -17,8 +17,9 @@ from glassnet.nn.network import Network
 from glassnet.train import Average, Callback, Feed, KeepBest, Run, outputs
 from glassnet.train.callbacks import higher_is_better
 from glassnet.train.measure import accuracy
+from glassnet.train.run import HOOKS
 
-__all__ = ["CalledEachEpoch", "Keeper", "ScikitOrder", "StoppingRule", "Watch"]
+__all__ = ["Keeper", "ScikitOrder", "StoppingRule", "Watch", "called"]
 
 Array = npt.NDArray[Any]
 SMALLEST_LEARNING_RATE = 1e-6  # "adaptive" stops there
@@ -49,6 +50,12 @@ class CalledEachEpoch(Callback):
     def on_epoch(self, run: Run) -> None:
         if self.function(run) is True:
             run.stop(f"{getattr(self.function, '__name__', 'a callback')} asked for the end")
+
+
+def called(thing: Any) -> Any:
+    """A user's callback for the loop: functions are called after each epoch, others by their hooks."""
+    plain = callable(thing) and not isinstance(thing, type)
+    return CalledEachEpoch(thing) if plain and not any(hasattr(thing, hook) for hook in HOOKS) else thing
 
 
 class Watch(Callback):

@@ -20,13 +20,15 @@ from glassnet.train.feed import Feed
 from glassnet.train.history import History
 from glassnet.train.run import Run, has_state
 
-__all__ = ["begin", "check", "pace_of", "settings_of", "steps_of"]
+__all__ = ["begin", "check_rows", "pace_of", "settings_of", "steps_of"]
 
 EPOCHS = 10  # of a training that says nothing of them
 PROBES = 8  # looks at a schedule before the first step
 
 
-def check(network: Network, train: Feed, validation: Feed | None, more: Sequence[object]) -> None:
+def check_rows(
+    network: Network, train: Feed, validation: Feed | None, more: Sequence[object] = ()
+) -> None:  # fmt: skip
     """Refuse rows in no form, or in that of another network."""
     if more:
         raise InputError(

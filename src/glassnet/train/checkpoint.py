@@ -139,8 +139,7 @@ class Checkpoint(Callback):
 
     Raises
     ------
-    InputError : no such folder; at the start, a callback with a state that is not among those to keep, or
-        a training that cannot be gone on with (L-BFGS)
+    InputError : no such folder; at the start, a callback with a state that is not among those to keep
     """
 
     comes_last: ClassVar[bool] = True
@@ -155,8 +154,6 @@ class Checkpoint(Callback):
             raise InputError(f"the folder {self.path.parent} for the checkpoint does not exist")
 
     def on_start(self, run: Run) -> None:
-        if not hasattr(run.optimizer, "state"):
-            raise InputError("L-BFGS keeps its memory to itself, so a Checkpoint could not be gone on from")
         for callback in () if self.keep is None else _with_state(run.callbacks):
             if not any(callback is kept for kept in self.keep or ()):
                 raise InputError(

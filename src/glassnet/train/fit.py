@@ -22,13 +22,13 @@ from glassnet.nn.optimizers import Optimizer
 from glassnet.nn.schedules import Schedule
 from glassnet.nn.schedules import schedule as resolve_schedule
 from glassnet.seeds import stream
-from glassnet.train.begin import begin, check, pace_of, settings_of, steps_of
+from glassnet.train.begin import begin, check_rows, pace_of, settings_of, steps_of
 from glassnet.train.feed import Feed, row_numbers
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
 from glassnet.train.many_steps import many_steps
-from glassnet.train.measure import checked_metrics, evaluate
+from glassnet.train.measure import checked_metrics, evaluate, measured
 from glassnet.train.run import Run, as_callbacks, told_of
 from glassnet.train.threads import threads_for
 from glassnet.train.treatments import Treatment
@@ -87,12 +87,11 @@ def fit(
     (1.0, 20)
     """
     listeners = as_callbacks(callbacks)
-    check(network, train, validation, more)
+    check_rows(network, train, validation, more)
     size, steps = steps_of(batch_size, train, drop_last)
     metrics, factor_at = checked_metrics(network, metrics), resolve_schedule(schedule)
     settings = settings_of(train, size, drop_last, shuffle, factor_at, treatments, seed)
-    watched = () if validation is None else ("val_loss", *(f"val_{name}" for name in metrics))
-    recorded = ("epoch", "loss", *metrics, *watched, "lr", "seconds")
+    recorded = ("epoch", *measured(metrics, validation is not None), "lr", "seconds")
     run = begin(network, optimizer, epochs, validate_every, settings, callbacks, recorded, resume)
     pace = pace_of(run, factor_at, run.epochs * steps)
     threads = threads_for(network, size, train.augment is not None, train.stays_bytes(network, size))

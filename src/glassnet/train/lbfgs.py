@@ -14,13 +14,15 @@ from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.optimizers import SGD
-from glassnet.train.callbacks import Callback, MaxNorm, ReduceOnPlateau, Run
+from glassnet.train.begin import check_rows
+from glassnet.train.callbacks import MaxNorm, ReduceOnPlateau
 from glassnet.train.checkpoint import Checkpoint
 from glassnet.train.feed import Feed
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
 from glassnet.train.locate import locate_not_finite
-from glassnet.train.measure import checked_metrics, evaluate
+from glassnet.train.measure import checked_metrics, evaluate, measured
+from glassnet.train.run import Run, as_callbacks, told_of
 from glassnet.train.threads import threads_for
 from glassnet.train.treatments import ClipNorm, ClipValue, Treatment
 
@@ -34,7 +36,7 @@ Array = npt.NDArray[Any]
 def fit_lbfgs(
     network: Network, train: Feed, *, validation: Feed | None = None, max_iter: int = 200,
     max_fun: int = 15000, tol: float = 1e-4, memory: int = 10, treatments: Sequence[Treatment] = (),
-    metrics: Sequence[str] | None = None, callbacks: Sequence[Callback] = (),
+    metrics: Sequence[str] | None = None, callbacks: Sequence[Any] = (),
 ) -> History:  # fmt: skip
     """Train with L-BFGS (Liu & Nocedal 1989): few, expensive steps; best for small data.
 
@@ -61,11 +63,14 @@ def fit_lbfgs(
     """
     from scipy.optimize import minimize
 
+    listeners = as_callbacks(callbacks)
+    check_rows(network, train, validation)
     metrics = checked_metrics(network, metrics)
     _check_limits(max_iter, max_fun, tol, memory)
-    _check(network, train, validation, treatments, callbacks)
+    _check(network, train, treatments, callbacks)
     root, slope = _variables(network)
-    run = Run(network, SGD(), History(), max_iter)
+    run = Run(network, SGD(), History(), max_iter, callbacks=tuple(callbacks))
+    run.recorded = ("epoch", *measured(metrics, validation is not None), "seconds")
     theta, started = network.theta.copy(), kernels.working_time()
 
     def value_and_gradient(tried: Array) -> tuple[float, Array]:
@@ -91,31 +96,25 @@ def fit_lbfgs(
             quantities |= {f"val_{k}": v for k, v in evaluate(network, validation, metrics).items()}
         run.history.record(quantities | {"seconds": now - started})
         started = now
-        for callback in callbacks:
+        for callback in listeners:
             callback.on_step(run)
             callback.on_epoch(run)
         if run.stopped:
             raise StopIteration  # the way SciPy's minimize is told to end
 
-    for callback in callbacks:
-        callback.on_start(run)
-    try:
-        with threads_for(network, len(train)):
-            found = minimize(
-                value_and_gradient, network.theta / root, jac=True, method="L-BFGS-B",
-                callback=after_iteration,
-                options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol, "maxcor": memory},
-            )  # fmt: skip
-        if not run.stopped:
-            network.theta[:] = root * found.x
-            run.history.stopped = str(found.message)
-    except KeyboardInterrupt:
-        run.stop("interrupted by the user", interrupted=True)
-    finally:
-        if run.stopped:
+    with told_of(run, listeners), threads_for(network, len(train)):
+        try:
+            if not run.stopped:
+                found = minimize(
+                    value_and_gradient, network.theta / root, jac=True, method="L-BFGS-B",
+                    callback=after_iteration,
+                    options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol, "maxcor": memory},
+                )  # fmt: skip
+            if not run.stopped:
+                theta[:] = root * found.x
+                run.history.stopped = str(found.message)
+        finally:
             network.theta[:] = theta  # of the latest iteration, not of a trial step
-        for callback in callbacks:
-            callback.on_end(run)
     if run.history.diverged:
         log.warning("training stopped: %s", run.history.diverged)
     return run.history
@@ -147,13 +146,9 @@ def _check_limits(max_iter: int, max_fun: int, tol: float, memory: int) -> None:
 
 
 def _check(
-    network: Network, train: Feed, validation: Feed | None, treatments: Sequence[Treatment],
-    callbacks: Sequence[Callback],
+    network: Network, train: Feed, treatments: Sequence[Treatment], callbacks: Sequence[Any]
 ) -> None:  # fmt: skip
     """Refuse what SciPy's line search would not see, or what would make the loss a matter of chance."""
-    train.check("train", network)
-    if validation is not None:
-        validation.check("validation", network)
     for thing in (*treatments, *callbacks):
         if isinstance(thing, ClipNorm | ClipValue | MaxNorm | ReduceOnPlateau):
             raise InputError(

@@ -83,6 +83,16 @@ def checked_metrics(network: Network, names: Sequence[str] | None) -> tuple[str,
     return tuple(names)
 
 
+def measured(metrics: Sequence[str], validation: bool) -> tuple[str, ...]:
+    """The names under which a history has what is measured after each epoch.
+
+    >>> measured(("accuracy",), validation=True)
+    ('loss', 'accuracy', 'val_loss', 'val_accuracy')
+    """
+    own = ("loss", *metrics)
+    return (*own, *(f"val_{name}" for name in own)) if validation else own
+
+
 def metric_sums(network: Network, Z: Array, y: Array, names: Sequence[str]) -> list[float]:
     """Each metric of some rows, summed over them.
 

@@ -12,7 +12,7 @@ from glassnet.nn.network import Network
 from glassnet.nn.optimizers import Optimizer
 from glassnet.train.history import History
 
-__all__ = ["Callback", "Run", "as_callbacks", "has_state", "told_of"]
+__all__ = ["HOOKS", "Callback", "Run", "as_callbacks", "has_state", "told_of"]
 
 HOOKS = ("on_start", "on_step", "on_epoch", "on_end")
 
