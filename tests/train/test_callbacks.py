@@ -169,7 +169,7 @@ def test_an_error_while_callbacks_begin_ends_those_that_had() -> None:
 def test_lbfgs_tells_them_as_fit_does() -> None:
     network = Network([Dense(2)], 4)
     feed, duck, last = Feed(network, X, Y), Notes("on_epoch"), Notes("on_end")
-    with pytest.raises(InputError, match="'los' is not recorded.*did you mean 'loss'"):
+    with pytest.raises(InputError, match=r"'los' is not recorded.*did you mean 'loss'"):
         fit_lbfgs(network, feed, callbacks=[KeepBest("los", mode="min")])
     with pytest.raises(InputError, match="has no on_start"):
         fit_lbfgs(network, feed, callbacks=[3])

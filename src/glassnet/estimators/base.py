@@ -28,10 +28,11 @@ from glassnet.estimators.names import NearestNames
 from glassnet.estimators.rows import Rows, hold_out
 from glassnet.estimators.solvers import SOLVERS, warn_of_unused
 from glassnet.estimators.training import train, warn_not_converged
+from glassnet.estimators.watching import called
 from glassnet.nn import ACTIVATIONS, INITIALIZERS, SCHEDULES, Activation, Dense, Loss, Network, Optimizer
 from glassnet.nn.checks import MATMUL_PRECISIONS
 from glassnet.progress import Progress
-from glassnet.train import Callback
+from glassnet.train.run import as_callbacks
 
 __all__ = ["STORED", "BaseMLP", "Role"]
 
@@ -200,9 +201,7 @@ class BaseMLP(NearestNames):
                     f"solver='lbfgs' needs the same loss at every call, so it cannot work with {name}: "
                     "choose another solver, e.g. 'adam'"
                 )
-        for callback in self.callbacks or ():
-            if not (isinstance(callback, Callback) or callable(callback)):
-                raise InputError(f"callbacks are Callbacks or functions of the Run, not {callback!r}")
+        as_callbacks([called(callback) for callback in self.callbacks or ()])  # an error if one is none
         if isinstance(self.solver, Optimizer) and self.weight_decay is not None:
             raise InputError(
                 f"solver={self.solver!r} brings its own weight_decay: give it there, or name the solver"
