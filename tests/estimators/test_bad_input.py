@@ -168,7 +168,7 @@ def test_little_or_dull_data_is_learned_from_all_the_same() -> None:
         ({"activation": [np.sum]}, "activation 'sum' must keep the shape"),
         ({"dropout": ["a"]}, r"dropout must be a number in \[0, 1\) for each hidden layer, not 'a'"),
         ({"dropout": [1.5]}, r"dropout must be a number in \[0, 1\) for each hidden layer, not 1.5"),
-        ({"callbacks": [3]}, "callbacks[0] is 3, which has no on_start"),
+        ({"callbacks": [3]}, r"callbacks\[0\] is 3, which has no on_start"),
         ({"solver": nn.AdamW(lr=0.1), "weight_decay": 0.1}, "brings its own weight_decay"),
     ],
     ids=str,
