@@ -147,7 +147,8 @@ def _updates(*settings: tuple[Any, ...], moments: int) -> Callable[..., Iterator
     return cases
 
 
-def _l2_cases(rng: np.random.Generator, B: int, D: int, t: Any) -> Iterator[Arguments]:
+def _penalty_cases(rng: np.random.Generator, B: int, D: int, t: Any) -> Iterator[Arguments]:
+    yield t(rng.integers(-1, 2, B * D)), t(rng.normal(size=B * D)), 0.3  # also zeros
     yield t(rng.normal(size=B * D)), t(rng.normal(size=B * D)), 0.3
     yield t(rng.normal(size=5000)), t(rng.normal(size=5000)), 1e-4
 
@@ -172,7 +173,8 @@ CASES: dict[str, Callable[..., Iterator[Arguments]]] = {
     "rms_norm": _rms_norm_cases,
     "rms_norm_grad": _rms_norm_grad_cases,
     "accumulate": _accumulate_cases,
-    "l2": _l2_cases,
+    "l1": _penalty_cases,
+    "l2": _penalty_cases,
     "sgd": _updates((), moments=0),
     "momentum": _updates((0.9, False), (0.9, True), (0.0, False), moments=1),
     "adagrad": _updates((1e-8,), moments=1),
@@ -288,6 +290,15 @@ def test_no_logit_hides_behind_a_nan(name: str) -> None:
             dZ = np.zeros_like(Z)
             assert np.isnan(getattr(form, name)(Z, y, np.ones(1, np.float32), 0.0, 1.0, dZ))
             assert np.isnan(dZ).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("code", [-1, -(2**40), 3, 2**40])
+@pytest.mark.parametrize("form", [reference, compiled], ids=["reference", "compiled"])
+def test_a_code_that_is_no_class_is_an_error_and_nobody_elses_memory(form: Any, code: int, dtype: str) -> None:
+    Z, y, w = np.zeros((4, 3), dtype), np.array([0, 1, code, 2]), np.ones(1, dtype)
+    with pytest.raises(IndexError, match="none of the classes"):
+        form.softmax_cross_entropy(Z, y, w, 0.0, 1.0, np.empty_like(Z))
 
 
 def test_every_activation_has_a_scalar_twin() -> None:

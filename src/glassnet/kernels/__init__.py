@@ -89,6 +89,7 @@ __all__ = [  # noqa: F405
     "dropout",
     "gather",
     "hits",
+    "l1",
     "l2",
     "lion",
     "mixed_codes",

@@ -175,6 +175,8 @@ def cross_entropy_of_codes(Z: Array, y: Array, w: Array, smoothing: float, scale
     loss = 0.0
     _below_the_largest(Z, dZ)
     for i in range(B):
+        if not 0 <= y[i] < C:  # it would be read and written where there is somebody else's memory
+            raise IndexError("a code is none of the classes")
         s, mean = w[i if len(w) > 1 else 0] * scale, 0.0
         for j in range(C):
             mean += dZ[i, j]

@@ -21,6 +21,7 @@ __all__ = [
     "dropout",
     "gather",
     "hits",
+    "l1",
     "l2",
     "lion",
     "mixed_codes",
@@ -93,6 +94,8 @@ def softmax_cross_entropy(Z: Array, y: Array, w: Array, smoothing: float, scale:
     Stable: only differences to the row's maximum are exponentiated. w has shape (B,) or (1,).
     """
     B, C = Z.shape
+    if y.ndim == 1 and ((y < 0) | (y >= C)).any():  # a negative one would count from the end
+        raise IndexError("a code is none of the classes")
     np.subtract(Z, Z.max(axis=1, keepdims=True), out=dZ)  # (B, C)
     log_p = dZ - np.log(np.exp(dZ).sum(axis=1, keepdims=True))  # (B, C)
     target = np.full_like(dZ, smoothing / C)  # (B, C)
@@ -189,6 +192,12 @@ def rms_norm_grad(
 def accumulate(total: Array, grad: Array) -> None:
     """total += grad."""
     total += grad
+
+
+def l1(theta: Array, grad: Array, k: float) -> float:
+    """grad += k sign(theta); returns k * sum |theta|, whose gradient that is."""
+    grad += k * np.sign(theta)
+    return k * float(np.abs(theta).sum())
 
 
 def l2(theta: Array, grad: Array, k: float) -> float:

@@ -12,10 +12,29 @@ from glassnet.kernels.jit import jit
 from glassnet.kernels.scalars import ROOT, SIGNAL, const, flushed
 from glassnet.kernels.team import accumulate, shared
 
-__all__ = ["accumulate", "adagrad", "adam", "l2", "lion", "momentum", "nadam", "rmsprop", "sgd"]
+__all__ = ["accumulate", "adagrad", "adam", "l1", "l2", "lion", "momentum", "nadam", "rmsprop", "sgd"]
 
 Array = npt.NDArray[Any]
 _LANES, _BLOCK = 16, 4096  # sums at a time, as one would wait for each addition; numbers in a float32 sum
+
+
+@jit
+def l1(theta: Array, grad: Array, k: float) -> float:
+    sums, factor, total = np.zeros(_LANES, theta.dtype), const(theta[0], k), 0.0
+    whole = len(theta) // _LANES * _LANES
+    for block in range(0, whole, _BLOCK):
+        sums[:] = 0
+        for start in range(block, min(block + _BLOCK, whole), _LANES):
+            for i in range(_LANES):
+                t = theta[start + i]
+                sums[i] += abs(t)
+                grad[start + i] += factor * np.sign(t)
+        for i in range(_LANES):
+            total += sums[i]
+    for i in range(whole, len(theta)):
+        total += abs(theta[i])
+        grad[i] += factor * np.sign(theta[i])
+    return k * total
 
 
 @jit

@@ -9,7 +9,6 @@ from glassnet.nn.layers import Activate, Dense, Layer, Parameter, Residual
 from glassnet.nn.losses import (
     LOSSES,
     Absolute,
-    Custom,
     Huber,
     Loss,
     Poisson,
@@ -37,6 +36,7 @@ from glassnet.nn.optimizers import (
     RMSProp,
     optimizer,
 )
+from glassnet.nn.own_loss import Custom
 from glassnet.nn.parametric import ParametricActivation, PReLU, Scale
 from glassnet.nn.save import LAYERS, load_network, read_notes, save_network
 from glassnet.nn.schedules import SCHEDULES, Schedule, schedule, warm_up

@@ -240,13 +240,31 @@ def _checked(activation: Activation) -> Activation:
         raise InputError(f"activation {label!r} is not finite at z = {bad:.2f}")
     if not (np.allclose(of_some, A[:4, :5]) and np.allclose(of_column.ravel(), A.ravel())):
         raise InputError(f"activation {label!r} must work on each number alone, but its neighbours matter")
-    claimed = np.broadcast_to(np.asarray(activation.df(A if activation.from_output else Z)), Z.shape)
-    measured = _numeric_derivative(f, Z, 3e-6)  # another step than a numeric f' has
-    wrong = ~(np.abs(claimed - measured) <= 1e-5 * (1 + np.abs(measured)))  # NaN counts as wrong
+    for place in (Z, np.array([[-100.0, -30.0], [30.0, 100.0]]) + 0.003):  # far from 0 f' may overflow
+        _check_derivative(activation, label, place)
+    return activation
+
+
+def _check_derivative(activation: Activation, label: str, Z: Array) -> None:
+    """Compare f' with difference quotients of f, where these are finite."""
+    far = float(np.abs(Z).max()) > 4.1
+    with np.errstate(all="ignore" if far else None):
+        try:
+            S = np.asarray(activation.f(Z.copy())) if activation.from_output else Z
+            claimed = np.broadcast_to(np.asarray(activation.df(S.copy())), Z.shape)
+        except Exception as error:
+            raise InputError(
+                f"the derivative of activation {label!r} fails on an array of shape {Z.shape}, or gives "
+                f"another shape: {error}"
+            ) from error
+        measured = _numeric_derivative(activation.f, Z, 3e-6)  # another step than a numeric f' has
+        tolerance = (1e-4 if far else 1e-5) * (1 + np.abs(measured)) + 1e-9 * far * np.abs(activation.f(Z))
+        wrong = ~(np.abs(claimed - measured) <= tolerance)  # NaN counts as wrong
+    if far:
+        wrong &= np.isfinite(measured)
     if wrong.any():
         z, c, m = float(Z[wrong][0]), float(claimed[wrong][0]), float(measured[wrong][0])
         raise InputError(
             f"the derivative of activation {label!r} is wrong: at z = {z:.2f} it gives {c:.4g}, "
             f"but f changes by {m:.4g}; f' must be a function of {'f(z)' if activation.from_output else 'z'}"
         )
-    return activation

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
+from glassnet.nn.classes import no_such_class
 from glassnet.nn.layers import Dense, Layer
 from glassnet.nn.losses import Loss, SoftmaxCrossEntropy
 
@@ -65,7 +66,10 @@ class Chain:
         """
         if (smoothing := self.enter(network, X, y, w)) is None:
             return None
-        return float(kernels.gradient_through(self.table, X, y, w, smoothing, float(scale), network.dZ))
+        try:
+            return float(kernels.gradient_through(self.table, X, y, w, smoothing, float(scale), network.dZ))
+        except IndexError:
+            raise no_such_class(self.n_out) from None
 
     def serves(self, network: Network, rows: int) -> bool:
         """Whether batches of so many rows can go through, as far as can be told before there are any."""

@@ -9,20 +9,26 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.errors import InputError, unknown_name
-from glassnet.nn.layers import Layer
+from glassnet.nn.layers import Activate, Dense, Layer
+from glassnet.nn.losses import Loss, SoftmaxCrossEntropy
+from glassnet.nn.own_loss import check_loss
 
-__all__ = ["MATMUL_PRECISIONS", "check_network", "check_precision"]
+__all__ = ["MATMUL_PRECISIONS", "check_batch", "check_end", "check_network", "check_precision", "check_rows"]
 
+Array = npt.NDArray[Any]
+DTYPES = ("float32", "float64")
 MATMUL_PRECISIONS = ("full", "bfloat16")
 
 
-def check_network(layers: Sequence[Any], n_inputs: Any, dtype: npt.DTypeLike) -> None:
+def check_network(layers: Sequence[Any], n_inputs: Any, dtype: npt.DTypeLike, seed: Any) -> None:
     """Refuse what `Network` was given where it makes no sense.
 
     Raises
     ------
     InputError : says what is wrong, and what would be right
     """
+    if not isinstance(layers, Sequence):
+        raise InputError(f"a network is made of a list of layers, such as [Dense(10)], not of {layers!r}")
     for layer in layers:
         if not isinstance(layer, Layer):
             raise InputError(f"a network is made of layers such as Dense(10), not {layer!r}")
@@ -30,8 +36,50 @@ def check_network(layers: Sequence[Any], n_inputs: Any, dtype: npt.DTypeLike) ->
         raise InputError("a network needs at least one layer")
     if not isinstance(n_inputs, int | np.integer) or n_inputs < 1:
         raise InputError(f"n_inputs must be a whole number of at least 1, not {n_inputs!r}")
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise InputError(f"dtype must be float32 or float64, not {np.dtype(dtype)}")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed must be a whole number of at least 0, not {seed!r}")
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise unknown_name("dtype", dtype, DTYPES) from None
+    if kind not in (np.float32, np.float64):
+        raise InputError(f"dtype must be float32 or float64, not {kind}")
+
+
+def check_end(last: Layer, loss: Loss, n_outputs: int) -> None:
+    """Refuse a last layer and a loss that do not belong together, and somebody's own loss that is wrong.
+
+    Raises
+    ------
+    InputError : says what would be right
+    """
+    if loss.classifies and isinstance(last, Dense | Activate) and last.f.name != "identity":
+        raise InputError(
+            f"the last layer has the activation {last.f.name!r}, but the loss {type(loss).__name__} makes "
+            "probabilities of linear outputs by itself: leave out the last activation"
+        )
+    if isinstance(loss, SoftmaxCrossEntropy) and n_outputs == 1:
+        raise InputError(
+            "softmax_cross_entropy needs an output for each class, at least two, but the network has one: "
+            "make it two, or take the loss 'sigmoid_cross_entropy'"
+        )
+    check_loss(loss, n_outputs)
+
+
+def check_rows(X: Any, n_inputs: int) -> None:
+    """Refuse rows of another width than the network has."""
+    if isinstance(X, np.ndarray) and X.shape[1:] != (n_inputs,):
+        raise InputError(f"X has shape {X.shape}, but this network takes (rows, {n_inputs})")
+
+
+def check_batch(X: Any, y: Array, w: Array) -> None:
+    """Refuse a batch without rows, and targets or weights of another number of rows: kernels read on."""
+    rows = len(X)
+    if rows == 0 or len(y) != rows or (len(w) != 1 and len(w) != rows):
+        raise InputError(
+            f"a batch of {rows} rows came with y of shape {np.shape(y)} and weights of shape {np.shape(w)}: "
+            "it needs one row or more, a target for each, and as many weights, or one for all"
+        )
 
 
 def check_precision(precision: str, dtype: npt.DTypeLike) -> None:

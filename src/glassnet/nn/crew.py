@@ -106,7 +106,8 @@ def twin(network: Network) -> Network:
     other.chunk_rows = network.chunk_rows
     for layer, new in zip(network.every_layer(), other.every_layer(), strict=True):
         for name, value in vars(layer).items():
-            if name == "watch" or (isinstance(value, np.ndarray) and name not in vars(new)):
+            kept = name in (layer.given or ()) or name not in vars(new)
+            if name == "watch" or (isinstance(value, np.ndarray) and kept):
                 setattr(new, name, value)  # what somebody's layer keeps for itself; scratch is made anew
     return other
 
@@ -162,7 +163,7 @@ def outputs(network: Network, rows: Inputs, times: int = 1) -> Array:
 def logits(network: Network, X: Any, scaling: AffineScaling | None = None) -> Array:
     """Outputs before the link for any number of rows, dense or sparse: (n, n_outputs), in chunks."""
     few = isinstance(X, np.ndarray) and 0 < len(X) <= network.chunk_rows
-    if few and scaling is None and X.shape[1:] == (network.n_inputs,):
+    if few and scaling is None and X.shape[1:] == (network.n_inputs,) and X.dtype.kind in "fuib":
         return network.forward(np.ascontiguousarray(X, network.dtype)).copy()  # most time is that of calls
     rows = Inputs(network, X, scaling)
     # nothing comes back from there; weights too large for the cache are worth more rows at a time

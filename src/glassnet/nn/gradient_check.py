@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet.errors import InputError
-from glassnet.nn.losses import ONE
+from glassnet.nn.losses import ONE, Squared, for_the_mean
 from glassnet.nn.network import Network
 from glassnet.seeds import stream
 
@@ -86,15 +86,20 @@ def gradient_check(
     (['layer 1 (Dense): W right', 'layer 1 (Dense): b right'], True)
     """
     X = np.array(X, dtype=np.float64, ndmin=2)  # (B, I), a copy: its entries will be moved
-    if X.shape[1:] != (network.n_inputs,) or len(X) != len(y):
+    y = np.asarray(y)
+    if X.shape[1:] != (network.n_inputs,) or X.shape[:1] != y.shape[:1] or len(X) == 0:
         raise InputError(
-            f"X has shape {X.shape} and y {np.shape(y)}: need (B, {network.n_inputs}) and B rows"
+            f"X has shape {X.shape} and y {y.shape}: need (B, {network.n_inputs}) and B rows, at least one"
+        )
+    if sample_weight is not None and np.shape(sample_weight) != (len(X),):
+        raise InputError(
+            f"sample_weight has shape {np.shape(sample_weight)}, but needs {(len(X),)}: one for each row of X"
         )
     twin = _in_double(network)
-    targets = network.loss.targets(np.asarray(y), network.n_outputs, twin.dtype)
+    targets = network.loss.targets(y, network.n_outputs, twin.dtype)
     w = network.loss.weights(targets, None if sample_weight is None else np.asarray(sample_weight, float))
     w = ONE if w is None else w
-    scale = 1.0 / (float(w.sum()) if len(w) > 1 else len(X))
+    scale = for_the_mean(w, len(X))
 
     def value() -> float:
         _hold_draws(twin, seed)
@@ -125,7 +130,8 @@ def gradient_check(
 
 def _in_double(network: Network) -> Network:
     """A float64 copy of a network in which also the first layers give the gradient of their inputs."""
-    twin = Network(network.layers, network.n_inputs, network.loss, dtype="float64", seed=network.seed)
+    twin = Network(network.layers, network.n_inputs, Squared(), dtype="float64", seed=network.seed)
+    twin.loss = network.loss  # only now: a new network would refuse a wrong one, which is to be shown here
     twin.theta[:], twin.state[:] = network.theta, network.state
     for layer in twin.every_layer():
         layer.needs_dX = True

@@ -61,6 +61,8 @@ class Inputs:
         self.X: Any = X.tocsr() if self.sparse else np.asarray(X)
         if self.X.ndim != 2 or self.X.shape[1] != network.n_inputs:
             raise InputError(f"X has shape {self.X.shape}, but this network takes (rows, {network.n_inputs})")
+        if self.X.dtype.kind not in "fuibO":  # complex numbers would lose a part, text be read as numbers
+            raise InputError(f"X must hold numbers, not {self.X.dtype}")
         plain = (np.ones(1), np.zeros(1)) if scaling is None else (scaling.scale, scaling.shift)
         self.scale, self.shift = (np.atleast_1d(np.asarray(part, network.dtype)) for part in plain)
         for part in (self.scale, self.shift):

@@ -1,9 +1,17 @@
 """Layers: each one is a description, and two short methods that read like the textbook.
 
-Shapes in comments: B rows of the batch, I inputs, O outputs. A layer owns no memory of its own: the
-network gives it views of `theta` and `grad` (W, b, dW, db ...) and scratch arrays of the batch's size.
-`backward(dA)` may overwrite dA, and returns dX. To add a layer: a class, its name in `LAYERS` (nn/save.py)
-and an example in the table of the gradient checks; tests fail where one is missing.
+Shapes in comments: B rows of the batch, I inputs, O outputs. A layer's parameters are not its own: they are
+views of the network's `theta`, and their gradients views of its `grad` (W, b, dW, db ...). To give them other
+values, write into them: `layer.W[:] = ...`; with `layer.W = ...` the layer would forget where they are, and
+training would change numbers that it no longer uses. What a layer needs for a batch it says in `scratch`;
+`reserve` allocates that once, for the largest batch, and `use` makes views of it for a smaller one.
+`backward(dA)` may overwrite dA, and returns dX.
+
+To add a layer: a class, its name in `LAYERS` (nn/save.py) and an example in the table of the gradient checks;
+tests fail where one is missing. Copies and pickles keep all its attributes but arrays, and those arrays that
+it has when it is built, as what somebody gave it; later ones (scratch, views, the last batch) are made anew.
+The search for the first number that is not finite (train/locate.py) looks at scratch arrays named Z, A, Y and
+Xn: give one of these names to what `forward` returns.
 """
 
 from __future__ import annotations
@@ -21,6 +29,7 @@ from glassnet.errors import InputError
 from glassnet.nn.activations import Activation, Function
 from glassnet.nn.activations import activation as resolve
 from glassnet.nn.initializers import Initializer, initializer
+from glassnet.nn.numbers import checked
 from glassnet.nn.registry import call_text
 
 __all__ = ["Activate", "ActivationSpec", "Dense", "Layer", "Parameter", "Residual"]
@@ -36,7 +45,7 @@ class Parameter:
     name: str
     shape: tuple[int, ...]
     start: Callable[[np.random.Generator], Array | float]
-    decay: bool = False  # whether penalties and weight decay touch it
+    decay: bool = False  # whether penalties, weight decay and the limit of MaxNorm touch it
     lr_factor: float = 1.0
 
 
@@ -48,6 +57,7 @@ class Layer:
     needs_dX = True  # False for a first layer: nobody asks for the gradient of the data
     may_round = False  # True if the network lets factors of products be rounded to bfloat16
     n_in = n_out = 0
+    given: frozenset[str] | None = None  # names of the arrays that it had when it was built
     rng: np.random.Generator
 
     def build(self, n_in: int) -> int:
@@ -97,8 +107,10 @@ class Layer:
         return call_text(self, self.settings())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Scratch memory and views are not part of what a layer is (pickling, copying)."""
-        return {k: v for k, v in self.__dict__.items() if not isinstance(v, np.ndarray) and k != "_full"}
+        """What a layer is (pickling, copying): not its scratch memory, nor views of the network's vectors."""
+        arrays = {name for name, value in self.__dict__.items() if isinstance(value, np.ndarray)}
+        left_out = {"_full"} | (arrays - self.given if self.given is not None else set())
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
 
 class Dense(Layer):
@@ -109,8 +121,8 @@ class Dense(Layer):
     units : number of outputs O
     activation : name, function, pair (f, f') or Activation
     bias : whether there is a b, shape (O,)
-    init : initialiser of W, shape (I, O); None takes the activation's own
-    bias_init : first value of b, or a function of (generator, fan_in, fan_out)
+    init : initialiser of W, or an array (I, O) of first values; None takes the activation's own
+    bias_init : first value of b, an array (O,) of them, or a function of (generator, fan_in, fan_out)
     ntk : Z = X W / sqrt(I) + b with W ~ N(0, 1) (Jacot et al. 2018): the step size no longer depends on I
     weight_lr, bias_lr : factors on the learning rate of W and of b
 
@@ -136,16 +148,22 @@ class Dense(Layer):
 
     def __init__(
         self, units: int, activation: ActivationSpec = "identity", *, bias: bool = True,
-        init: str | Initializer | None = None, bias_init: float | Initializer = 0.0, ntk: bool = False,
-        weight_lr: float = 1.0, bias_lr: float = 1.0,
+        init: str | Initializer | Array | None = None, bias_init: float | Initializer | Array = 0.0,
+        ntk: bool = False, weight_lr: float = 1.0, bias_lr: float = 1.0,
     ) -> None:  # fmt: skip
         if not isinstance(units, int | np.integer) or units < 1:
             raise InputError(f"a Dense layer needs a whole number of units, at least 1, not {units!r}")
         self.units, self.f, self.bias = units, resolve(activation), bias
         self.usual_init = "standard_normal" if ntk else self.f.init
-        self.init = self.usual_init if init is None else init
-        initializer(self.init)  # an unknown name is an error here, not at the first use
-        self.bias_init, self.ntk, self.weight_lr, self.bias_lr = bias_init, ntk, weight_lr, bias_lr
+        self.init: Any = self.usual_init if init is None else _first_values("init", init)
+        self.bias_init: Any = _first_values("bias_init", bias_init)
+        if not isinstance(self.init, np.ndarray):
+            initializer(self.init)  # an unknown name is an error here, not at the first use
+        if not callable(self.bias_init) and not isinstance(self.bias_init, np.ndarray):
+            checked("bias_init, if it is no array or function,", self.bias_init)
+        self.ntk = ntk
+        self.weight_lr = checked("weight_lr", weight_lr, "not be negative")
+        self.bias_lr = checked("bias_lr", bias_lr, "not be negative")
 
     def __getstate__(self) -> dict[str, Any]:
         """Nor are the last rows, which may be stored bytes that are no array."""
@@ -153,16 +171,23 @@ class Dense(Layer):
 
     def build(self, n_in: int) -> int:
         self.n_in, self.n_out = n_in, self.units
+        for name, shape in (("init", (n_in, self.units)), ("bias_init", (self.units,))):
+            values = getattr(self, name)
+            if isinstance(values, np.ndarray) and values.shape != shape:
+                raise InputError(f"{name} of {self.units} units has shape {values.shape}, but needs {shape}")
         self.gain = n_in**-0.5 if self.ntk else 1.0  # a NumPy number would make float32 products float64
         return self.n_out
 
     def parameters(self) -> list[Parameter]:
         I, O = self.n_in, self.n_out  # noqa: E741 (the textbook's letters)
 
-        def start_bias(rng: np.random.Generator) -> Array | float:
+        def start_weights(rng: np.random.Generator) -> Any:
+            return self.init if isinstance(self.init, np.ndarray) else initializer(self.init)(rng, I, O)
+
+        def start_bias(rng: np.random.Generator) -> Any:
             return self.bias_init(rng, I, O) if callable(self.bias_init) else self.bias_init
 
-        W = Parameter("W", (I, O), lambda rng: initializer(self.init)(rng, I, O), True, self.weight_lr)
+        W = Parameter("W", (I, O), start_weights, True, self.weight_lr)
         return [W, Parameter("b", (O,), start_bias, False, self.bias_lr)] if self.bias else [W]
 
     def scratch(self) -> dict[str, tuple[int, ...]]:
@@ -204,10 +229,25 @@ class Dense(Layer):
 
     def settings(self) -> dict[str, Any]:
         told: dict[str, Any] = {"units": self.units, "activation": self.f.name}
-        if self.init != self.usual_init:
-            told["init"] = self.init
-        plain = {"bias": True, "bias_init": 0.0, "ntk": False, "weight_lr": 1.0, "bias_lr": 1.0}
-        return told | {k: getattr(self, k) for k, v in plain.items() if getattr(self, k) != v}
+        plain = {
+            "init": self.usual_init, "bias": True, "bias_init": 0.0, "ntk": False, "weight_lr": 1.0,
+            "bias_lr": 1.0,
+        }  # fmt: skip
+        own = {name: getattr(self, name) for name in plain}
+        return told | {k: v for k, v in own.items() if isinstance(v, np.ndarray) or v != plain[k]}
+
+
+def _first_values(name: str, given: Any) -> Any:
+    """An array of numbers if an array or a list of them was given; anything else as it is."""
+    if not isinstance(given, np.ndarray | list | tuple):
+        return given
+    try:
+        values = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.full(1, np.nan)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} must be an array of finite numbers, not {given!r}")
+    return values if values.ndim else float(values)
 
 
 class Activate(Layer):
@@ -242,10 +282,11 @@ class Activate(Layer):
 class Residual(Layer):
     """A = X + g(X), where g is a list of layers with as many outputs as inputs (He et al. 2016).
 
-    A pre-norm bottleneck, x + W2 f(W1 norm(x)):
+    A pre-norm bottleneck for 128 inputs, x + W2 f(W1 norm(x) + b1) + b2:
 
-    >>> Residual(Dense(512, "gelu"), Dense(128))
-    Residual(Dense(units=512, activation='gelu'), Dense(units=128, activation='identity'))
+    >>> from glassnet.nn import RMSNorm
+    >>> Residual(RMSNorm(), Dense(512, "gelu"), Dense(128))
+    Residual(RMSNorm(eps=1e-06), Dense(units=512, activation='gelu'), Dense(units=128, activation='identity'))
     """
 
     Y: Array

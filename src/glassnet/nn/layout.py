@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from glassnet.errors import InputError
 from glassnet.nn.layers import Layer, Parameter
 from glassnet.seeds import stream
 
-__all__ = ["Segment", "Slot", "draw", "family", "lay_out", "segments", "total"]
+__all__ = [
+    "FlatVector", "Segment", "Slot", "bind", "draw", "family", "lay_out", "segments", "settle", "total",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 
@@ -32,11 +36,40 @@ class Segment(NamedTuple):
     lr_factor: float
 
 
+class FlatVector:
+    """A vector of a network's: assigning to it writes into it, so that the layers' views still see it."""
+
+    def __set_name__(self, network: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, network: Any, _: type | None = None) -> Array:
+        vector: Array = network.__dict__[self.name]
+        return vector
+
+    def __set__(self, network: Any, values: Array) -> None:
+        vector = network.__dict__.setdefault(self.name, values)
+        if values is not vector:
+            if np.shape(values) != vector.shape:
+                raise InputError(f"{self.name} has shape {vector.shape}, not {np.shape(values)}")
+            vector[:] = values
+
+
 def family(layer: Layer) -> Iterator[Layer]:
     """The layer itself and all layers inside it."""
     yield layer
     for child in layer.children():
         yield from family(child)
+
+
+def settle(layers: Sequence[Layer]) -> int:
+    """Tell freshly built layers what is theirs and what they are asked for; the first one that is trained."""
+    trained = [i for i, layer in enumerate(layers) if any(one.parameters() for one in family(layer))]
+    first = trained[0] if trained else len(layers)
+    for layer in chain.from_iterable(map(family, layers)):
+        # copies of another network's layers may say otherwise
+        layer.needs_dX = not trained or layer is not layers[first]
+        layer.given = frozenset(k for k, v in vars(layer).items() if isinstance(v, np.ndarray))
+    return first
 
 
 def lay_out(wanted: list[tuple[Layer, Parameter]]) -> list[Slot]:
@@ -53,6 +86,12 @@ def lay_out(wanted: list[tuple[Layer, Parameter]]) -> list[Slot]:
 def total(slots: list[Slot]) -> int:
     """Length of the flat vector."""
     return slots[-1].where.stop if slots else 0
+
+
+def bind(slots: Sequence[Slot], vector: Array, prefix: str = "") -> None:
+    """Give the layers their views of a flat vector."""
+    for layer, p, where in slots:
+        setattr(layer, prefix + p.name, vector[where].reshape(p.shape))
 
 
 def draw(

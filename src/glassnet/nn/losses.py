@@ -2,12 +2,14 @@
 
 `gradient(Z, y, w, scale, dZ)` writes dZ = scale * w_i * d loss_i / dZ and returns scale * sum_i w_i loss_i.
 With scale = 1 / sum(w) that is the weighted mean over the batch; parts of a batch simply add up.
-To add one: a class here and its name in `LOSSES`.
+What NumPy needs on the way is of the size of a piece of a large batch, not of the batch (`_in_pieces`).
+To add one: a class here and its name in `LOSSES`. Somebody's own loss, outside: `own_loss.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -15,16 +17,19 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.errors import InputError
+from glassnet.nn.classes import class_codes, class_weights, fits_classes, no_such_class
 from glassnet.nn.links import sigmoid, softmax
+from glassnet.nn.numbers import checked
 from glassnet.nn.registry import call_text, entry, refuse_settings
 
 __all__ = [
-    "LOSSES", "Absolute", "Custom", "Huber", "Loss", "Poisson", "Quantile", "SigmoidCrossEntropy",
-    "SoftmaxCrossEntropy", "Squared", "for_the_mean", "loss",
+    "LOSSES", "Absolute", "Huber", "Loss", "Poisson", "Quantile", "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy", "Squared", "column", "for_the_mean", "loss",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
 ONE = np.ones(1)
+_PIECE = 2**15  # numbers of an array that is made on the way: it stays in the cache
 
 
 class Loss:
@@ -35,10 +40,16 @@ class Loss:
 
     def targets(self, y: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
         """y in the form `gradient` takes: here float targets of shape (n, n_outputs)."""
-        T = np.asarray(y, dtype=dtype).reshape(len(y), -1)
-        if T.shape[1] != n_outputs:
-            raise InputError(f"y has {T.shape[1]} columns but the network has {n_outputs} outputs")
-        return T
+        T = np.asarray(y)
+        T = T[:, None] if T.ndim == 1 else T
+        if T.shape != (len(y), n_outputs):
+            raise InputError(
+                f"y has shape {np.shape(y)}, but the network has {n_outputs} outputs: "
+                f"give y of shape {len(y), n_outputs}"
+            )
+        if T.dtype.kind == "c":
+            raise InputError("y holds complex numbers: a loss is for real ones")
+        return T.astype(dtype, copy=False)
 
     def weights(self, y: Array, sample_weight: Array | None) -> Array | None:
         """Weight of each row, shape (n,), or None for all ones: sample weights times class weights."""
@@ -71,54 +82,50 @@ def for_the_mean(w: Array, rows: int) -> float:
     >>> for_the_mean(np.ones(1), 4), for_the_mean(np.array([1.0, 3.0]), 2)
     (0.25, 0.25)
     """
-    return 1.0 / (float(w.sum()) if len(w) > 1 else rows * float(w[0]))
-
-
-def _class_weight(weights: Any) -> Array | None:
-    """Factors of the classes as an array, checked."""
-    if weights is None:
-        return None
     try:
-        w = np.asarray(weights, dtype=float)
-    except (TypeError, ValueError):
-        w = np.empty(0)
-    if w.ndim != 1 or not len(w) or not (np.isfinite(w) & (w >= 0)).all() or not w.any():
+        return 1.0 / (float(w.sum()) if len(w) > 1 else rows * float(w[0]))
+    except ZeroDivisionError:
+        raise InputError(f"the weights of these {rows} rows add up to 0: there is no mean of them") from None
+
+
+Gradient = Callable[[Any, Array, Array, Array, float, Array], float]
+
+
+def _in_pieces(gradient: Gradient) -> Gradient:
+    """The same gradient, of many rows in pieces, so that no array on the way grows with the batch."""
+
+    @wraps(gradient)
+    def by_pieces(self: Any, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
+        _refuse_other_shape(y, Z.shape)
+        return _piece_by_piece(gradient, self, Z, y, w, scale, dZ)
+
+    return by_pieces
+
+
+def _piece_by_piece(
+    gradient: Gradient, loss: Any, Z: Array, y: Array, w: Array, scale: float, dZ: Array
+) -> float:  # fmt: skip
+    step = max(1, _PIECE // Z.shape[1])  # rows
+    if len(Z) <= step:
+        return gradient(loss, Z, y, w, scale, dZ)
+    value = 0.0
+    for start in range(0, len(Z), step):
+        rows = slice(start, start + step)
+        value += gradient(loss, Z[rows], y[rows], w[rows] if len(w) > 1 else w, scale, dZ[rows])
+    return value
+
+
+def _refuse_other_shape(y: Array, *shapes: tuple[int, ...]) -> None:
+    if y.shape not in shapes:
         raise InputError(
-            f"class_weight must be a row of factors, one per class, none negative, not all 0: {weights!r}"
+            f"targets of shape {y.shape} do not fit outputs of shape {shapes[0]}: "
+            "give them as `loss.targets` makes them"
         )
-    return w
 
 
-def _fits_classes(weights: Array | None, n_classes: int) -> None:
-    if weights is not None and len(weights) != n_classes:
-        raise InputError(f"class_weight has {len(weights)} factors, but there are {n_classes} classes")
-
-
-def _column(w: Array, scale: float) -> Array:
-    return np.asarray(w)[:, None] * scale  # (B, 1) or (1, 1)
-
-
-def _class_codes(y: Array, n_classes: int) -> Array:
-    """Integer classes (n,) from integer classes or from one-hot rows (n, C)."""
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == n_classes and n_classes > 1:
-        one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
-        if not one_hot:
-            raise InputError("one-hot y must have exactly one 1 in every row and zeros elsewhere")
-        return np.asarray(y.argmax(axis=1), dtype=np.int64)
-    y = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
-    if y.ndim != 1:
-        raise InputError(f"y must be class codes of shape (n,) or one-hot (n, {n_classes}), not {y.shape}")
-    codes = y.astype(np.int64)
-    if not (codes == y).all():
-        raise InputError("y must hold whole numbers (class codes), but some are fractions")
-    if len(codes) and (codes.min() < 0 or codes.max() >= n_classes):
-        bad = int(np.flatnonzero((codes < 0) | (codes >= n_classes))[0])
-        raise InputError(
-            f"y[{bad}] = {codes[bad]}, but the network's {n_classes} outputs "
-            f"stand for classes 0 to {n_classes - 1}"
-        )
-    return codes
+def column(w: Array, scale: float) -> Array:
+    """The weights times a scale, (B, 1) or (1, 1), to be multiplied with one number for each output."""
+    return np.asarray(w)[:, None] * scale
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -147,25 +154,31 @@ class SoftmaxCrossEntropy(Loss):
     ) -> None:
         _check_smoothing(label_smoothing, focal)
         self.label_smoothing, self.focal = label_smoothing, focal
-        self.class_weight = _class_weight(class_weight)
+        self.class_weight = class_weights(class_weight)
 
     def targets(self, y: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
-        _fits_classes(self.class_weight, n_outputs)
-        return _class_codes(y, n_outputs)
+        fits_classes(self.class_weight, n_outputs)
+        return class_codes(y, n_outputs)
 
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        if self.focal == 0:
+        _refuse_other_shape(y, Z.shape, Z.shape[:1])
+        if self.focal > 0:
+            return _piece_by_piece(SoftmaxCrossEntropy._focal_gradient, self, Z, y, w, scale, dZ)
+        try:
             return float(kernels.softmax_cross_entropy(Z, y, w, self.label_smoothing, scale, dZ))
-        shares = y if y.ndim == 2 else y[:, None] == np.arange(Z.shape[1])
-        T = (1 - self.label_smoothing) * shares + self.label_smoothing / Z.shape[1]  # (B, C)
+        except IndexError:
+            raise no_such_class(Z.shape[1]) from None
+
+    def _focal_gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
+        T = y if y.ndim == 2 else y[:, None] == np.arange(Z.shape[1])  # (B, C) shares of the classes
         log_p = Z - Z.max(axis=1, keepdims=True)
         log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
         P = np.maximum(np.exp(log_p), np.finfo(Z.dtype).tiny)
         # loss_k = -(1-p_k)^g log p_k, dp_k/dz_j = p_k ([j = k] - p_j): d loss_k/dz_j = f_k (p_j - [j = k])
         K = T * _focal_factor(P, self.focal)
-        column = _column(w, scale)
-        np.multiply(P * K.sum(axis=1, keepdims=True) - K, column, out=dZ)
-        return float(np.sum(-T * (1 - P) ** self.focal * log_p * column))
+        each = column(w, scale)
+        np.multiply(P * K.sum(axis=1, keepdims=True) - K, each, out=dZ)
+        return -float(np.sum(T * (1 - P) ** self.focal * log_p * each))
 
     def link(self, Z: Array) -> Array:
         """softmax(Z): (n, C) logits to probabilities that sum to 1."""
@@ -173,10 +186,8 @@ class SoftmaxCrossEntropy(Loss):
 
 
 def _check_smoothing(smoothing: float, focal: float) -> None:
-    if not 0 <= smoothing < 1:
-        raise InputError(f"label_smoothing must be in [0, 1), not {smoothing}")
-    if focal < 0:
-        raise InputError(f"focal must not be negative: {focal}")
+    checked("label_smoothing", smoothing, "be in [0, 1)")
+    checked("focal", focal, "not be negative")
     if focal and smoothing:
         raise InputError("focal and label_smoothing exclude each other: set one of them to 0")
 
@@ -204,12 +215,12 @@ class SigmoidCrossEntropy(Loss):
     ) -> None:
         _check_smoothing(label_smoothing, focal)
         self.label_smoothing, self.focal = label_smoothing, focal
-        self.class_weight = _class_weight(class_weight)
+        self.class_weight = class_weights(class_weight)
 
     def targets(self, y: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
         if self.class_weight is not None and n_outputs > 1:
             raise InputError(f"class_weight needs one yes/no output, but the network has {n_outputs}")
-        _fits_classes(self.class_weight, 2)
+        fits_classes(self.class_weight, 2)
         T = super().targets(y, n_outputs, dtype)
         outside = (T < 0) | (T > 1) | np.isnan(T)
         if outside.any():
@@ -218,13 +229,26 @@ class SigmoidCrossEntropy(Loss):
         return T
 
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        if self.focal == 0:
-            return float(kernels.sigmoid_cross_entropy(Z, y, w, self.label_smoothing, scale, dZ))
-        sign = 2 * y - 1  # p = probability of the true answer = sigmoid(sign z)
-        p = np.maximum(self.link(sign * Z), np.finfo(Z.dtype).tiny)  # (B, K)
-        column = _column(w, scale)
-        np.multiply(-sign * (1 - p) * _focal_factor(p, self.focal), column, out=dZ)
-        return float(np.sum(-((1 - p) ** self.focal) * np.log(p) * column))
+        if self.focal > 0:
+            return self._focal_gradient(Z, y, w, scale, dZ)
+        _refuse_other_shape(y, Z.shape)
+        return float(kernels.sigmoid_cross_entropy(Z, y, w, self.label_smoothing, scale, dZ))
+
+    @_in_pieces
+    def _focal_gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
+        """y times the focal loss of a yes, and 1 - y times that of a no: it is linear in y.
+
+        With p = sigmoid(z), q = 1 - p, dp/dz = p q: the loss of a yes is -q^g log p, its slope
+        -q^g (q - g p log p); those of a no are the same with p and q exchanged, and the slope's sign.
+        """
+        g, each = self.focal, column(w, scale)
+        P, Q = self.link(Z), self.link(-Z)  # (B, K); 1 - P would be 0 for a large z
+        log_p, log_q = -np.logaddexp(0, -Z), -np.logaddexp(0, Z)
+        Pg, Qg = P**g, Q**g
+        value = -float(np.sum((y * Qg * log_p + (1 - y) * Pg * log_q) * each))
+        slope = (1 - y) * Pg * (P - g * Q * log_q) - y * Qg * (Q - g * P * log_p)
+        np.multiply(slope, each, out=dZ)
+        return value
 
     def link(self, Z: Array) -> Array:
         """sigmoid(Z): (n, K) logits to probabilities, each by itself."""
@@ -234,23 +258,25 @@ class SigmoidCrossEntropy(Loss):
 class Squared(Loss):
     """Half the squared error, summed over the outputs: 0.5 sum_k (z_k - y_k)²."""
 
+    @_in_pieces
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        column = _column(w, scale)
+        each = column(w, scale)
         np.subtract(Z, y, out=dZ)  # (B, K)
-        value = 0.5 * float(np.sum(dZ * dZ * column))
-        dZ *= column
+        value = 0.5 * float(np.sum(dZ * dZ * each))
+        dZ *= each
         return value
 
 
 class Absolute(Loss):
     """sum_k |z_k - y_k|: the median is its best constant."""
 
+    @_in_pieces
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        column = _column(w, scale)
+        each = column(w, scale)
         np.subtract(Z, y, out=dZ)
-        value = float(np.sum(np.abs(dZ) * column))
+        value = float(np.sum(np.abs(dZ) * each))
         np.sign(dZ, out=dZ)
-        dZ *= column
+        dZ *= each
         return value
 
 
@@ -258,18 +284,17 @@ class Huber(Loss):
     """Squared near 0, absolute beyond delta: sum_k d²/2 or delta (|d| - delta/2) (Huber 1964)."""
 
     def __init__(self, delta: float = 1.0) -> None:
-        if delta <= 0:
-            raise InputError(f"delta must be positive, not {delta}")
-        self.delta = delta
+        self.delta = checked("delta", delta, "be positive")
 
+    @_in_pieces
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        column = _column(w, scale)
+        each = column(w, scale)
         np.subtract(Z, y, out=dZ)
         size = np.abs(dZ)
-        each = np.where(size <= self.delta, 0.5 * dZ * dZ, self.delta * (size - 0.5 * self.delta))
+        losses = np.where(size <= self.delta, 0.5 * dZ * dZ, self.delta * (size - 0.5 * self.delta))
         np.clip(dZ, -self.delta, self.delta, out=dZ)
-        dZ *= column
-        return float(np.sum(each * column))
+        dZ *= each
+        return float(np.sum(losses * each))
 
 
 class Poisson(Loss):
@@ -282,12 +307,13 @@ class Poisson(Loss):
             raise InputError(f"y[{row}] is negative, but the Poisson loss is for counts (0, 1, 2 ...)")
         return T
 
+    @_in_pieces
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        column = _column(w, scale)
+        each = column(w, scale)
         np.exp(Z, out=dZ)
-        value = float(np.sum((dZ - y * Z) * column))
+        value = float(np.sum((dZ - y * Z) * each))
         dZ -= y
-        dZ *= column
+        dZ *= each
         return value
 
     def link(self, Z: Array) -> Array:
@@ -298,78 +324,16 @@ class Quantile(Loss):
     """The pinball loss: max(q d, (q - 1) d) with d = y - z; its best constant is the q-quantile."""
 
     def __init__(self, q: float = 0.5) -> None:
-        if not 0 < q < 1:
-            raise InputError(f"the quantile must lie between 0 and 1, not {q}")
-        self.q = q
+        self.q = checked("the quantile", q, "lie between 0 and 1")
 
+    @_in_pieces
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        column = _column(w, scale)
+        each = column(w, scale)
         D = y - Z
-        value = float(np.sum(np.maximum(self.q * D, (self.q - 1) * D) * column))
+        value = float(np.sum(np.maximum(self.q * D, (self.q - 1) * D) * each))
         dZ[...] = np.where(D > 0, -self.q, np.where(D < 0, 1 - self.q, 0.0))
-        dZ *= column
+        dZ *= each
         return value
-
-
-class Custom(Loss):
-    """Somebody's own loss: a function (Z, y) -> (loss of each row (B,), gradient (B, K)), checked when made.
-
-    Parameters
-    ----------
-    function : Z (B, K) floats, y (B, K) floats -> losses (B,), d losses / dZ (B, K)
-    link : from outputs to predictions, identity if None
-    n_outputs : K for the check
-    example_y : (B, K) targets for the check; standard normal numbers if None
-
-    Raises
-    ------
-    InputError : wrong shapes, or the gradient is not the loss's
-
-    Examples
-    --------
-    >>> loss = Custom(lambda Z, y: (((Z - y) ** 4).sum(axis=1), 4 * (Z - y) ** 3))
-    >>> Custom(lambda Z, y: (((Z - y) ** 4).sum(axis=1), 3 * (Z - y) ** 3))
-    Traceback (most recent call last):
-    ...
-    glassnet.errors.InputError: the gradient of the loss is wrong: for output 0 of row 0 it gives ...
-    """
-
-    def __init__(
-        self, function: Callable[[Array, Array], tuple[Array, Array]],
-        link: Callable[[Array], Array] | None = None, n_outputs: int = 1, example_y: Array | None = None,
-    ) -> None:  # fmt: skip
-        self.function, self._link = function, link
-        rng = np.random.default_rng(0)
-        Z = rng.normal(size=(5, n_outputs))
-        y = (
-            rng.normal(size=(5, n_outputs))
-            if example_y is None
-            else np.asarray(example_y, float).reshape(-1, n_outputs)[:5]
-        )
-        Z = Z[: len(y)]
-        value, G = (np.asarray(part) for part in function(Z, y))
-        if value.shape != (len(Z),) or G.shape != Z.shape:
-            raise InputError(
-                f"a loss must return shapes {(len(Z),)} and {Z.shape}, not {value.shape} and {G.shape}"
-            )
-        for i, k in np.ndindex(*Z.shape):
-            up, down = Z.copy(), Z.copy()
-            up[i, k] += 1e-5
-            down[i, k] -= 1e-5
-            measured = float(np.sum(function(up, y)[0]) - np.sum(function(down, y)[0])) / 2e-5
-            if not abs(measured - G[i, k]) <= 1e-4 * (1 + abs(measured)):
-                raise InputError(
-                    f"the gradient of the loss is wrong: for output {k} of row {i} it gives {G[i, k]:.4g}, "
-                    f"but the loss changes by {measured:.4g}"
-                )
-
-    def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
-        value, G = self.function(Z, y)
-        np.multiply(G, _column(w, scale), out=dZ)
-        return float(np.sum(value * w) * scale)
-
-    def link(self, Z: Array) -> Array:
-        return Z if self._link is None else self._link(Z)
 
 
 LOSSES: dict[str, type[Loss]] = {

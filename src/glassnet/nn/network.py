@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from glassnet.nn import crew
 from glassnet.nn.chain import Chain, chain_of
-from glassnet.nn.checks import check_network, check_precision
+from glassnet.nn.checks import check_batch, check_end, check_network, check_precision, check_rows
 from glassnet.nn.inputs import AffineScaling
 from glassnet.nn.layers import Layer
-from glassnet.nn.layout import draw, family, lay_out, segments, total
+from glassnet.nn.layout import FlatVector, bind, draw, family, lay_out, segments, settle, total
 from glassnet.nn.losses import ONE, Loss, for_the_mean
 from glassnet.nn.losses import loss as resolve_loss
 
@@ -34,14 +34,17 @@ class Network:
     loss : name in `LOSSES` or a Loss
     dtype : "float32" or "float64"
     seed : of the first weights and of dropout
-    matmul_precision : "full", or "bfloat16": factors of products from two million multiplications on are
-        rounded to 8 bits of precision where the processor has instructions for it (AVX-512 BF16, AMX);
-        stored bytes stay exact (with AVX-512 BF16 alone: before less than 128 units), the floats beside them
-        have 16 bits of their column's largest, so the number of rows at a time matters; elsewhere no change
+    matmul_precision : "full", or "bfloat16": both factors of a large product (two million multiplications on,
+        rows * inputs * units) are rounded to 8 bits, 2 to 3 digits, where the processor multiplies such
+        numbers faster (it has AVX-512 BF16 or AMX; elsewhere nothing changes); sums and parameters stay
+        float32. Data stored as bytes stays exact (with AVX-512 BF16 alone: before less than 128 units); what
+        it is multiplied with keeps 16 bits of the largest number in its column, so that results depend
+        slightly on how many rows go through at a time
 
     Attributes
     ----------
-    theta, grad : (P,) all parameters and their gradient; W, b, dW, db of the layers are views of them
+    theta, grad : (P,) all parameters and their gradient; W, b, dW, db of the layers are views of them.
+        `net.theta = values` copies into it; a layer's part is set by `layer.W[:] = values`, never without [:]
     state : numbers that are kept but not trained (BatchNorm's running averages)
     segments : stretches of theta with equal treatment, decayed parameters first
 
@@ -53,6 +56,7 @@ class Network:
     (23, [[0.5, 0.5]])
     """
 
+    theta, grad, state = FlatVector(), FlatVector(), FlatVector()
     crew: crew.Crew | None = None  # threads that share out many rows, as long as somebody has hired them
     chain: Chain | None = None  # of all the layers in one call, where that is faster
 
@@ -60,17 +64,15 @@ class Network:
         self, layers: Sequence[Layer], n_inputs: int, loss: str | Loss = "softmax_cross_entropy", *,
         dtype: npt.DTypeLike = "float32", seed: int = 0, matmul_precision: str = "full",
     ) -> None:  # fmt: skip
-        check_network(layers, n_inputs, dtype)
+        check_network(layers, n_inputs, dtype, seed)
         self.layers = [copy.deepcopy(layer) for layer in layers]
         self.n_inputs, self.loss, self.dtype, self.seed = n_inputs, resolve_loss(loss), np.dtype(dtype), seed
         width = n_inputs
         for layer in self.layers:
             width = layer.build(width)
         self.n_outputs = width
-        trained = [i for i, layer in enumerate(self.layers) if any(lay.parameters() for lay in family(layer))]
-        self.first = trained[0] if trained else len(self.layers)  # backward stops here
-        for layer in self.every_layer():  # copies of another network's layers may say otherwise
-            layer.needs_dX = not trained or layer is not self.layers[self.first]
+        self.first = settle(self.layers)  # backward stops here
+        check_end(self.layers[-1], self.loss, self.n_outputs)
         self.matmul_precision = matmul_precision
         self.couples_rows = any(layer.couples_rows for layer in self.layers)
         self._lay_out()
@@ -107,18 +109,16 @@ class Network:
 
     def _bind(self) -> None:
         """Give the layers their views of theta, grad and state."""
-        for layer, p, where in self.slots:
-            setattr(layer, p.name, self.theta[where].reshape(p.shape))
-            setattr(layer, f"d{p.name}", self.grad[where].reshape(p.shape))
-        for layer, p, where in self.statistics:
-            setattr(layer, p.name, self.state[where].reshape(p.shape))
+        bind(self.slots, self.theta)
+        bind(self.slots, self.grad, "d")
+        bind(self.statistics, self.state)
 
     def initialize(self, seed: int) -> None:
         """Draw the first weights again: each layer that has some from its own stream, whatever is between."""
         draw(list(self.every_layer()), self.slots, self.theta, self.statistics, self.state, seed)
 
     def reserve(self, rows: int) -> None:
-        """Make room for batches of up to `rows` rows; nothing is allocated after that."""
+        """Make room for batches of up to `rows` rows; only a larger one makes more."""
         if rows > self.capacity:
             for layer in self.layers:
                 layer.reserve(rows, self.dtype)
@@ -137,6 +137,7 @@ class Network:
         """Outputs (logits) of one batch, (B, n_outputs): valid until the next call."""
         self.use(len(X))
         if self.chain is None or (A := self.chain.forward(X, self.layers)) is None:
+            check_rows(X, self.n_inputs)
             A = X
             for layer in self.layers:
                 A = layer.forward(A, train)
@@ -156,7 +157,8 @@ class Network:
         scale = for_the_mean(w, len(X)) if scale is None else scale
         self.use(len(X))
         value = None if self.chain is None else self.chain.gradient(self, X, y, w, scale)
-        if value is None:
+        if value is None:  # a chain looks by itself
+            check_batch(X, y, w)
             value = self.loss.gradient(self.forward(X, train=True), y, w, scale, self.dZ)
             self.backward(self.dZ)
         return value

@@ -8,8 +8,8 @@ from typing import Any
 import numpy.typing as npt
 
 from glassnet import kernels
-from glassnet.errors import InputError
 from glassnet.nn.layers import Layer
+from glassnet.nn.numbers import checked
 from glassnet.seeds import stream
 
 __all__ = ["Dropout", "Noise", "seed_noise"]
@@ -29,9 +29,7 @@ class Dropout(Layer):
     draws = True
 
     def __init__(self, rate: float) -> None:
-        if not 0 <= rate < 1:
-            raise InputError(f"dropout rate must be in [0, 1), not {rate}")
-        self.rate = rate
+        self.rate = checked("dropout rate", rate, "be in [0, 1)")
 
     def scratch(self) -> dict[str, tuple[int, ...]]:
         return {"U": (self.n_in,), "mask": (self.n_in,), "A": (self.n_in,)}
@@ -59,9 +57,7 @@ class Noise(Layer):
     draws = True
 
     def __init__(self, std: float) -> None:
-        if std < 0:
-            raise InputError(f"the standard deviation of noise must not be negative: {std}")
-        self.std = std
+        self.std = checked("the standard deviation of noise", std, "not be negative")
 
     def scratch(self) -> dict[str, tuple[int, ...]]:
         return {"N": (self.n_in,)}

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.nn.layers import Layer, Parameter
+from glassnet.nn.numbers import checked
 
 __all__ = ["BatchNorm", "LayerNorm", "RMSNorm"]
 
@@ -39,7 +40,8 @@ class BatchNorm(Layer):
     couples_rows = True
 
     def __init__(self, momentum: float = 0.1, eps: float = 1e-5) -> None:
-        self.momentum, self.eps = momentum, eps
+        self.momentum = checked("momentum", momentum, "be in [0, 1]")
+        self.eps = checked("eps", eps, "not be negative")
 
     def parameters(self) -> list[Parameter]:
         return [
@@ -96,7 +98,7 @@ class RMSNorm(Layer):
     centre = False
 
     def __init__(self, eps: float = 1e-6) -> None:
-        self.eps = eps
+        self.eps = checked("eps", eps, "not be negative")
 
     def parameters(self) -> list[Parameter]:
         return [

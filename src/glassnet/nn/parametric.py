@@ -10,6 +10,7 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.nn.activations import activation as resolve
 from glassnet.nn.layers import ActivationSpec, Layer, Parameter
+from glassnet.nn.numbers import checked
 
 __all__ = ["PReLU", "ParametricActivation", "Scale"]
 
@@ -25,7 +26,7 @@ class Scale(Layer):
     dX: Array
 
     def __init__(self, lr_factor: float = 6.0) -> None:
-        self.lr_factor = lr_factor
+        self.lr_factor = checked("lr_factor", lr_factor, "not be negative")
 
     def parameters(self) -> list[Parameter]:
         return [Parameter("s", (self.n_in,), lambda rng: 1.0, False, self.lr_factor)]
@@ -59,7 +60,8 @@ class ParametricActivation(Layer):
     def __init__(
         self, activation: ActivationSpec = "mish", start: float = 1.0, lr_factor: float = 0.1
     ) -> None:
-        self.f, self.start, self.lr_factor = resolve(activation), start, lr_factor
+        self.f, self.start = resolve(activation), checked("start", start)
+        self.lr_factor = checked("lr_factor", lr_factor, "not be negative")
 
     def parameters(self) -> list[Parameter]:
         return [Parameter("w", (self.n_in,), lambda rng: self.start, False, self.lr_factor)]
@@ -103,7 +105,7 @@ class PReLU(Layer):
     dX: Array
 
     def __init__(self, start: float = 0.25) -> None:
-        self.start = start
+        self.start = checked("start", start)
 
     def parameters(self) -> list[Parameter]:
         return [Parameter("w", (self.n_in,), lambda rng: self.start)]

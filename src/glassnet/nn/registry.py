@@ -44,7 +44,7 @@ def call_text(thing: object, settings: Mapping[str, Any]) -> str:
 
     def told(value: Any) -> str:
         if isinstance(value, np.ndarray):
-            return repr(value.tolist())
+            return repr(value.tolist()) if value.size <= 100 else f"<array of shape {value.shape}>"
         return value.__name__ if inspect.isroutine(value) else repr(value)
 
     return f"{type(thing).__name__}({', '.join(f'{k}={told(v)}' for k, v in settings.items())})"

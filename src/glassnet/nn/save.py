@@ -173,7 +173,8 @@ def _describe_layer(layer: Layer) -> dict[str, Any]:
     for setting, value in layer.settings().items():
         if callable(value):
             raise InputError(f"{layer!r} has a function as {setting}: a file cannot hold its code")
-    described: dict[str, Any] = {"type": name, "settings": layer.settings()}
+    settings = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in layer.settings().items()}
+    described: dict[str, Any] = {"type": name, "settings": settings}
     if layer.children():
         described["layers"] = [_describe_layer(child) for child in layer.children()]
     return described

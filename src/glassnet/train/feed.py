@@ -184,9 +184,12 @@ def row_numbers(rows: Array | None, n: int) -> Array:
 
 
 def _form(network: Network) -> str:
+    """What the form of targets and weights depends on, in words."""
+    loss = network.loss
+    weights = "" if loss.class_weight is None else f"class_weight={np.asarray(loss.class_weight).tolist()}"
     return (
         f"{network.n_inputs} inputs, {network.n_outputs} outputs, {network.dtype} "
-        f"and the loss {type(network.loss).__name__}"
+        f"and the loss {type(loss).__name__}({weights})"
     )
 
 

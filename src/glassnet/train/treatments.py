@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from glassnet import kernels
-from glassnet.errors import InputError
 from glassnet.nn.network import Network
+from glassnet.nn.numbers import checked
 
 __all__ = ["L1", "L2", "ClipNorm", "ClipValue", "Treatment"]
 
@@ -33,7 +33,7 @@ class L2:
     per_batch: bool = False
 
     def __post_init__(self) -> None:
-        _not_negative("l2", self.strength)
+        checked("l2", self.strength, "not be negative")
 
     def __call__(self, network: Network, weight: float) -> float:
         k = self.strength / weight if self.per_batch else self.strength
@@ -51,15 +51,13 @@ class L1:
     strength: float
 
     def __post_init__(self) -> None:
-        _not_negative("l1", self.strength)
+        checked("l1", self.strength, "not be negative")
 
     def __call__(self, network: Network, weight: float) -> float:
         value = 0.0
         for where, decays, _ in network.segments:
             if decays:
-                weights = network.theta[where]
-                network.grad[where] += self.strength * np.sign(weights)
-                value += self.strength * float(np.abs(weights).sum())
+                value += kernels.l1(network.theta[where], network.grad[where], self.strength)
         return value
 
 
@@ -70,12 +68,20 @@ class ClipNorm:
     limit: float
 
     def __post_init__(self) -> None:
-        _positive("clip_norm", self.limit)
+        checked("clip_norm", self.limit, "be positive")
 
     def __call__(self, network: Network, weight: float) -> float:
-        norm = float(np.sqrt(np.dot(network.grad, network.grad)))
-        if norm > self.limit:
-            network.grad *= self.limit / norm
+        grad, unit = network.grad, 1.0
+        square = np.dot(grad, grad)
+        if np.isinf(square):  # too large for its type, though no entry is: all in units of the largest then
+            unit = float(max(grad.max(), -grad.min()))
+            grad /= unit
+            square = np.dot(grad, grad)
+        norm = float(np.sqrt(square))
+        if norm * unit > self.limit:
+            grad *= self.limit / norm
+        elif unit != 1.0:
+            grad *= unit
         return 0.0
 
 
@@ -86,18 +92,8 @@ class ClipValue:
     limit: float
 
     def __post_init__(self) -> None:
-        _positive("clip_value", self.limit)
+        checked("clip_value", self.limit, "be positive")
 
     def __call__(self, network: Network, weight: float) -> float:
         np.clip(network.grad, -self.limit, self.limit, out=network.grad)
         return 0.0
-
-
-def _not_negative(name: str, value: float) -> None:
-    if not value >= 0:
-        raise InputError(f"{name} must not be negative: {value}")
-
-
-def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise InputError(f"{name} must be positive, not {value}")
