@@ -318,7 +318,7 @@ def test_only_work_that_gains_is_shared(
         shared = "updates"
     if ahead and widths in ((1024, 10), (100, 10)):
         shared = "all"
-    network = Network([Dense(width, "relu") for width in widths], 3072)
+    network = Network([Dense(width, "relu") for width in widths], 3072, "squared")
     with threads_for(network, rows):
         leads = team.current()
         found = blas_threads(), None if leads is None else (leads.multiplies, leads.by_blas)

@@ -295,7 +295,9 @@ def test_no_logit_hides_behind_a_nan(name: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("code", [-1, -(2**40), 3, 2**40])
 @pytest.mark.parametrize("form", [reference, compiled], ids=["reference", "compiled"])
-def test_a_code_that_is_no_class_is_an_error_and_nobody_elses_memory(form: Any, code: int, dtype: str) -> None:
+def test_a_code_that_is_no_class_is_an_error_and_nobody_elses_memory(
+    form: Any, code: int, dtype: str
+) -> None:
     Z, y, w = np.zeros((4, 3), dtype), np.array([0, 1, code, 2]), np.ones(1, dtype)
     with pytest.raises(IndexError, match="none of the classes"):
         form.softmax_cross_entropy(Z, y, w, 0.0, 1.0, np.empty_like(Z))

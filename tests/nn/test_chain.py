@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(
 def _network(widths: tuple[int, ...], activation: str = "relu", dtype: str = "float32") -> Network:
     n_inputs, *hidden, n_outputs = widths
     layers = [*(Dense(units, activation) for units in hidden), Dense(n_outputs)]
-    return Network(layers, n_inputs, dtype=dtype, seed=1)
+    loss = "squared" if n_outputs == 1 else "softmax_cross_entropy"
+    return Network(layers, n_inputs, loss, dtype=dtype, seed=1)
 
 
 def _one_by_one(network: Network) -> Network:
@@ -357,7 +358,7 @@ def test_layers_in_other_memory_are_called_one_by_one() -> None:
 
 
 def test_rows_in_the_layers_own_memory_and_gradients_nobody_may_write() -> None:
-    square = Network([Dense(30, "relu")], 30, seed=1)
+    square = Network([Dense(30, "relu")], 30, "squared", seed=1)
     X = np.random.default_rng(0).normal(size=(7, 30)).astype(np.float32)
     first = square.forward(X)
     second = _one_by_one(square).forward(first.copy())

@@ -113,8 +113,9 @@ def test_a_wrong_loss_is_found() -> None:
         def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
             return 0.5 * super().gradient(Z, y, w, scale, dZ)
 
-    found = verdicts(loss=Half(), y=X[:, :2])
-    assert set(found.values()) == {"wrong"}
+    network = Network([Dense(2)], 3, "squared", dtype="float64", seed=3)
+    network.loss = Half()  # past the check of a new network
+    assert {e.verdict for e in gradient_check(network, X, X[:, :2])} == {"wrong"}
 
 
 def test_a_wrong_kernel_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,3 +191,10 @@ def test_what_does_not_fit_is_refused() -> None:
         gradient_check(network, X[:5], Y)
     with pytest.raises(InputError, match="2 outputs stand for classes 0 to 1"):
         gradient_check(network, X, Y + 1)
+    for weights in (np.ones(1), np.ones(5), np.ones((6, 1))):
+        with pytest.raises(InputError, match=r"sample_weight has shape \(.*\), but needs \(6,\)"):
+            gradient_check(network, X, Y, sample_weight=weights)
+    with pytest.raises(InputError, match=r"X has shape \(0, 3\) .* at least one"):
+        gradient_check(network, X[:0], Y[:0])
+    with pytest.raises(InputError, match="weights of these 6 rows add up to 0"):
+        gradient_check(network, X, Y, sample_weight=np.zeros(6))

@@ -85,6 +85,8 @@ LOSS_EXAMPLES: dict[type[Loss], list[tuple[Loss, str]]] = {
         (SigmoidCrossEntropy(focal=2.0), "several labels"),
         (SigmoidCrossEntropy(class_weight=np.array([0.5, 4.0])), "yes or no"),
         (SigmoidCrossEntropy(), "shares"),
+        (SigmoidCrossEntropy(focal=2.0), "shares"),
+        (SigmoidCrossEntropy(focal=0.5), "shares"),
     ],
     Squared: [(Squared(), "values")],
     Absolute: [(Absolute(), "values")],

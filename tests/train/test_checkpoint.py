@@ -287,7 +287,7 @@ def test_networks_with_functions_of_ones_own_are_known_again(tmp_path: Path) -> 
         def ones(rng: np.random.Generator, i: int, o: int) -> Array:
             return np.ones((i, o))
 
-        return Network([Dense(2, lambda Z: Z + Z**3, init=ones)], 4), SGD()
+        return Network([Dense(2, lambda Z: Z + Z**3, init=ones), Dense(2)], 4), SGD()
 
     network, sgd = made()
     path = tmp_path / "run.npz"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from glassnet.nn import (
+    LOSSES,
     SGD,
     Activate,
     Adam,
@@ -19,6 +21,7 @@ from glassnet.nn import (
     Dropout,
     Layer,
     LayerNorm,
+    Loss,
     Network,
     Noise,
     ParametricActivation,
@@ -26,9 +29,12 @@ from glassnet.nn import (
     Residual,
     RMSNorm,
     Scale,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
 )
-from glassnet.train import Feed, fit
+from glassnet.train import L1, L2, ClipNorm, ClipValue, Feed, fit
 from glassnet.train.gradient import batch_gradient
+from glassnet.train.treatments import Treatment
 
 Array = np.ndarray[Any, Any]
 WIDTH = 64
@@ -62,6 +68,11 @@ def peak_of_a_step(layers: list[Layer], rows: int) -> int:
         batch_gradient(network, feed, feed.rows)
         adam.step()
 
+    return peak_when_warm(step)
+
+
+def peak_when_warm(step: Callable[[], object]) -> int:
+    """Bytes at the peak of one call, after two to warm up."""
     step()
     step()
     tracemalloc.start()
@@ -72,6 +83,41 @@ def peak_of_a_step(layers: list[Layer], rows: int) -> int:
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
+
+
+MANY_OUTPUTS: list[Loss] = [
+    *(make() for make in LOSSES.values()), SoftmaxCrossEntropy(0.1), SoftmaxCrossEntropy(focal=2.0),
+    SigmoidCrossEntropy(0.1), SigmoidCrossEntropy(focal=2.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", MANY_OUTPUTS, ids=repr)
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+def test_no_loss_allocates_what_grows_with_the_batch(loss: Loss, weighted: bool) -> None:
+    """With 64 outputs an array of all of them would be 256 bytes for each row; a weight is 4."""
+
+    def peak(rows: int) -> int:
+        rng = np.random.default_rng(0)
+        network = Network([Dense(WIDTH)], WIDTH, loss)
+        X = rng.normal(size=(rows, WIDTH)).astype(np.float32)
+        y = rng.integers(WIDTH, size=rows)
+        Y = y if isinstance(loss, SoftmaxCrossEntropy) else np.eye(WIDTH)[y]
+        targets = loss.targets(Y, WIDTH, network.dtype)
+        w = rng.uniform(size=rows if weighted else 1).astype(np.float32)
+        return peak_when_warm(lambda: network.gradient(X, targets, w))
+
+    few, many = 1024, 4096
+    assert peak(many) - peak(few) < (many - few)  # less than a byte
+
+
+@pytest.mark.parametrize("treatment", [L1(0.1), L2(0.1), ClipNorm(1e-3), ClipValue(1e-3)], ids=repr)
+def test_no_treatment_allocates_what_grows_with_the_network(treatment: Treatment) -> None:
+    def peak(units: int) -> int:
+        network = Network([Dense(units)], 100, "squared")
+        network.grad[:] = 1
+        return peak_when_warm(lambda: treatment(network, 1.0))
+
+    assert peak(1000) - peak(100) < 90_000 / 100  # parameters: of a byte for each, a hundredth
 
 
 @every_kind

@@ -14,7 +14,7 @@ from glassnet.nn.layers import Layer, Parameter
 from glassnet.seeds import stream
 
 __all__ = [
-    "FlatVector", "Segment", "Slot", "bind", "draw", "family", "lay_out", "segments", "settle", "total",
+    "FlatVector", "Segment", "Slot", "bind", "build", "draw", "family", "lay_out", "segments", "total",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -61,15 +61,23 @@ def family(layer: Layer) -> Iterator[Layer]:
         yield from family(child)
 
 
-def settle(layers: Sequence[Layer]) -> int:
-    """Tell freshly built layers what is theirs and what they are asked for; the first one that is trained."""
+def build(layers: Sequence[Layer], n_inputs: int) -> tuple[int, int]:
+    """Tell layers how wide they are and what they will be asked for.
+
+    Returns
+    -------
+    number of outputs of the last one; place of the first one that is trained
+    """
+    width = n_inputs
+    for layer in layers:
+        width = layer.build(width)
     trained = [i for i, layer in enumerate(layers) if any(one.parameters() for one in family(layer))]
     first = trained[0] if trained else len(layers)
     for layer in chain.from_iterable(map(family, layers)):
         # copies of another network's layers may say otherwise
         layer.needs_dX = not trained or layer is not layers[first]
         layer.given = frozenset(k for k, v in vars(layer).items() if isinstance(v, np.ndarray))
-    return first
+    return width, first
 
 
 def lay_out(wanted: list[tuple[Layer, Parameter]]) -> list[Slot]:

@@ -14,7 +14,7 @@ from glassnet.nn.chain import Chain, chain_of
 from glassnet.nn.checks import check_batch, check_end, check_network, check_precision, check_rows
 from glassnet.nn.inputs import AffineScaling
 from glassnet.nn.layers import Layer
-from glassnet.nn.layout import FlatVector, bind, draw, family, lay_out, segments, settle, total
+from glassnet.nn.layout import FlatVector, bind, build, draw, family, lay_out, segments, total
 from glassnet.nn.losses import ONE, Loss, for_the_mean
 from glassnet.nn.losses import loss as resolve_loss
 
@@ -67,11 +67,7 @@ class Network:
         check_network(layers, n_inputs, dtype, seed)
         self.layers = [copy.deepcopy(layer) for layer in layers]
         self.n_inputs, self.loss, self.dtype, self.seed = n_inputs, resolve_loss(loss), np.dtype(dtype), seed
-        width = n_inputs
-        for layer in self.layers:
-            width = layer.build(width)
-        self.n_outputs = width
-        self.first = settle(self.layers)  # backward stops here
+        self.n_outputs, self.first = build(self.layers, n_inputs)  # backward stops at the first one trained
         check_end(self.layers[-1], self.loss, self.n_outputs)
         self.matmul_precision = matmul_precision
         self.couples_rows = any(layer.couples_rows for layer in self.layers)
