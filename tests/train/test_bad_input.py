@@ -17,10 +17,14 @@ from glassnet.nn import (
     Dense,
     Dropout,
     Huber,
+    LayerNorm,
     Network,
     Noise,
+    ParametricActivation,
+    PReLU,
     Quantile,
     Residual,
+    Scale,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
     activation,
@@ -47,6 +51,7 @@ from glassnet.train import (
 )
 
 X, Y = np.zeros((6, 4), np.float32), np.array([0, 1, 0, 1, 0, 1])
+NAN = float("nan")
 
 
 def net(loss: Any = "softmax_cross_entropy", n_outputs: int = 2) -> Network:
@@ -210,6 +215,21 @@ def test_rows_of_another_network() -> None:
         network.predict(X[:, :3])
 
 
+def test_rows_weighted_for_another_loss() -> None:
+    """The weights of the classes are in the feed: another loss's would be ignored."""
+    weighted = net(SoftmaxCrossEntropy(class_weight=[1, 3]))
+    rows = Feed(weighted, X, Y)
+    said = r"SoftmaxCrossEntropy\(class_weight=\[1.0, 3.0\]\), not for .*SoftmaxCrossEntropy\("
+    for other in (net(), net(SoftmaxCrossEntropy(class_weight=[1, 2]))):
+        with pytest.raises(InputError, match=said):
+            fit(other, rows, callbacks=[Never()])
+    weighted.loss = SoftmaxCrossEntropy()
+    with pytest.raises(InputError, match=said):
+        fit(weighted, rows, callbacks=[Never()])
+    weighted.loss = SoftmaxCrossEntropy(0.1, class_weight=[1, 3])  # of the same targets and weights
+    fit(weighted, rows, epochs=1)
+
+
 MADE: list[tuple[Callable[[], Any], str]] = [
     (lambda: activation("rleu"), "unknown activation 'rleu': did you mean 'relu'"),
     (lambda: activation("softmax"), "leave the last layer linear"),
@@ -236,6 +256,42 @@ MADE: list[tuple[Callable[[], Any], str]] = [
     (lambda: Quantile(1.0), "quantile must lie between 0 and 1"),
     (lambda: SoftmaxCrossEntropy(label_smoothing=1.0), r"label_smoothing must be in \[0, 1\)"),
     (lambda: SoftmaxCrossEntropy(focal=-1), "focal must not be negative"),
+    (lambda: SigmoidCrossEntropy(focal=NAN), "focal must not be negative, not nan"),
+    (lambda: SoftmaxCrossEntropy(label_smoothing="a"),
+     "label_smoothing must be a number, not 'a'"),  # type: ignore[arg-type]
+    (lambda: SoftmaxCrossEntropy(focal=True), "focal must be a number, not True"),
+    (lambda: Huber(NAN), "delta must be positive, not nan"),
+    (lambda: Quantile(NAN), "quantile must lie between 0 and 1, not nan"),
+    (lambda: Noise(NAN), "must not be negative, not nan"),
+    (lambda: Dropout("a"), "dropout rate must be a number, not 'a'"),  # type: ignore[arg-type]
+    (lambda: BatchNorm(momentum=5), r"momentum must be in \[0, 1\], not 5"),
+    (lambda: BatchNorm(eps=-1), "eps must not be negative, not -1"),
+    (lambda: LayerNorm("a"), "eps must be a number, not 'a'"),  # type: ignore[arg-type]
+    (lambda: Scale(NAN), "lr_factor must not be negative, not nan"),
+    (lambda: PReLU(np.inf), "start must be finite, not inf"),
+    (lambda: ParametricActivation(start=NAN), "start must be finite, not nan"),
+    (lambda: ParametricActivation(lr_factor=-1), "lr_factor must not be negative, not -1"),
+    (lambda: Dense(2, weight_lr=-1), "weight_lr must not be negative, not -1"),
+    (lambda: Dense(2, bias_lr="x"), "bias_lr must be a number, not 'x'"),  # type: ignore[arg-type]
+    (lambda: Dense(2, bias_init="zeros"), "bias_init must be a number, .* not 'zeros'"),
+    (lambda: Dense(2, bias_init=NAN), "bias_init must be finite, not nan"),
+    (lambda: Dense(2, bias_init=[1.0, NAN]), "bias_init must be an array of finite numbers"),
+    (lambda: Dense(2, init=["a", "b"]), "init must be an array of finite numbers"),
+    (lambda: Dense(2, init=np.zeros((2, 4))).build(4),
+     r"init of 2 units has shape \(2, 4\), but needs \(4, 2\)"),
+    (lambda: Network([Dense(2, bias_init=np.zeros(3))], 4),
+     r"bias_init of 2 units has shape \(3,\), but needs \(2,\)"),
+    (lambda: L1("a"), "l1 must be a number, not 'a'"),  # type: ignore[arg-type]
+    (lambda: L2(NAN), "l2 must not be negative, not nan"),
+    (lambda: ClipNorm(NAN), "clip_norm must be positive, not nan"),
+    (lambda: Network(Dense(2), 4), r"made of a list of layers, such as \[Dense\(10\)\], not of Dense"),
+    (lambda: Network([Dense(2)], 4, seed=None), "seed must be a whole number of at least 0, not None"),
+    (lambda: Network([Dense(2)], 4, seed=-1), "seed must be a whole number of at least 0, not -1"),
+    (lambda: Network([Dense(2)], 4, dtype="flot32"), "unknown dtype 'flot32': did you mean 'float32'"),
+    (lambda: activation((np.tanh, lambda Z: Z["a"])), "derivative of activation 'tanh' fails"),
+    (lambda: activation((np.tanh, lambda Z: np.ones(5))), "derivative of activation 'tanh' .* another shape"),
+    (lambda: activation((np.square, lambda Z: np.where(Z > 50, 0, 2 * Z))), "wrong: at z = 100.00"),
+    (lambda: activation((np.square, lambda Z: np.where(Z < -20, np.nan, 2 * Z))), "wrong: at z = -100.00"),
     (lambda: SoftmaxCrossEntropy(0.1, 2.0), "exclude each other"),
     (lambda: SoftmaxCrossEntropy(class_weight={0: 1.0}),
      "class_weight must be a row of factors"),  # type: ignore[arg-type]

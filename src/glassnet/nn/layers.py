@@ -160,7 +160,9 @@ class Dense(Layer):
         if not isinstance(self.init, np.ndarray):
             initializer(self.init)  # an unknown name is an error here, not at the first use
         if not callable(self.bias_init) and not isinstance(self.bias_init, np.ndarray):
-            checked("bias_init, if it is no array or function,", self.bias_init)
+            if isinstance(bias_init, str):
+                raise InputError(f"bias_init must be a number, an array or a function, not {bias_init!r}")
+            checked("bias_init", self.bias_init)
         self.ntk = ntk
         self.weight_lr = checked("weight_lr", weight_lr, "not be negative")
         self.bias_lr = checked("bias_lr", bias_lr, "not be negative")

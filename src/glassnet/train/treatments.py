@@ -72,7 +72,8 @@ class ClipNorm:
 
     def __call__(self, network: Network, weight: float) -> float:
         grad, unit = network.grad, 1.0
-        square = np.dot(grad, grad)
+        with np.errstate(over="ignore"):
+            square = np.dot(grad, grad)
         if np.isinf(square):  # too large for its type, though no entry is: all in units of the largest then
             unit = float(max(grad.max(), -grad.min()))
             grad /= unit

@@ -1,0 +1,165 @@
+"""What a layer keeps: arrays that somebody gave it, in copies, pickles, files and twins; and nothing else."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glassnet.errors import InputError
+from glassnet.nn import (
+    BatchNorm,
+    Dense,
+    Layer,
+    LayerNorm,
+    Network,
+    Residual,
+    activation,
+    gradient_check,
+    load_network,
+    save_network,
+)
+from glassnet.nn.crew import twin
+from glassnet.train import ClipNorm
+
+Array = np.ndarray[Any, Any]
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(5, 4)).astype(np.float32)
+Y = np.array([0, 1, 1, 0, 1])
+
+
+class Fixed(Layer):
+    """A = X R with an R that is given and never trained; and a table that `build` makes."""
+
+    def __init__(self, R: Array) -> None:
+        self.R = R
+
+    def build(self, n_in: int) -> int:
+        self.n_in, self.n_out = self.R.shape
+        self.factors = np.linspace(1.0, 2.0, self.n_out)
+        return self.n_out
+
+    def scratch(self) -> dict[str, tuple[int, ...]]:
+        return {"A": (self.n_out,), "dX": (self.n_in,)}
+
+    def forward(self, X: Array, train: bool) -> Array:
+        self.last = X
+        return np.multiply(X @ self.R, self.factors, out=self.A)
+
+    def backward(self, dA: Array) -> Array:
+        return np.matmul(dA * self.factors, self.R.T, out=self.dX)
+
+
+def with_given_arrays(dtype: str = "float64") -> Network:
+    layers: list[Layer] = [
+        Dense(4, "tanh", bias=False),
+        Residual(Fixed(np.eye(4)[::-1]), Dense(4)), Fixed(np.random.default_rng(1).normal(size=(4, 3))),
+        Dense(2, init=np.arange(6.0).reshape(3, 2), bias_init=np.array([1.0, 2.0])),
+    ]  # fmt: skip
+    return Network(layers, 4, dtype=dtype)
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize(
+    "again", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n)), twin], ids=["copy", "pickle", "twin"]
+)
+def test_arrays_that_a_layer_was_given_survive(again: Callable[[Network], Network], used: bool) -> None:
+    network = with_given_arrays()
+    if used:
+        network.gradient(X, Y)
+    other = again(network)
+    np.testing.assert_array_equal(other.predict(X), network.predict(X))
+    other.gradient(X, Y)
+    network.gradient(X, Y)
+    np.testing.assert_array_equal(other.grad, network.grad)
+    assert np.shares_memory(other.layers[-1].W, other.theta)  # type: ignore[attr-defined]
+
+
+def test_layers_with_arrays_serve_another_network_and_are_right() -> None:
+    old = with_given_arrays()
+    old.gradient(X, Y)
+    new = Network(old.layers, 4, dtype="float64", seed=3)
+    assert max(e.error for e in gradient_check(new, X, Y)) < 1e-6
+    assert new.layers[-1].W.tolist() == [[0, 1], [2, 3], [4, 5]]  # type: ignore[attr-defined]
+    assert new.layers[-1].b.tolist() == [1, 2]  # type: ignore[attr-defined]
+
+
+def test_scratch_views_and_the_last_batch_are_not_kept() -> None:
+    network = with_given_arrays()
+    small = len(pickle.dumps(network))
+    network.gradient(np.ones((10_000, 4)), np.zeros(10_000, np.int64))
+    assert len(pickle.dumps(network)) < small + 1000
+    kept = {k for k, v in copy.deepcopy(network.layers[2]).__dict__.items() if isinstance(v, np.ndarray)}
+    assert kept == {"R", "factors"}
+
+
+def test_first_values_given_as_arrays_are_saved(tmp_path: Path) -> None:
+    W, b = RNG.normal(size=(4, 2)), [0.5, -0.5]
+    network = Network([Dense(2, init=W, bias_init=b)], 4, dtype="float64")
+    np.testing.assert_array_equal(network.layers[0].W, W)  # type: ignore[attr-defined]
+    first = network.theta.copy()
+    network.theta += 1
+    save_network(network, tmp_path / "net.safetensors")
+    again = load_network(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(again.theta, network.theta)
+    again.initialize(1)
+    np.testing.assert_array_equal(again.theta, first)
+    assert repr(again) == repr(network)
+    assert "init=<array of shape (40, 30)>" in repr(Dense(30, init=np.zeros((40, 30))))
+    W[:] = 7  # it has its own
+    network.initialize(0)
+    assert not (network.layers[0].W == 7).any()  # type: ignore[attr-defined]
+
+
+def test_an_own_layer_with_an_array_cannot_be_saved_and_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is your own layer: a file cannot hold its code"):
+        save_network(with_given_arrays(), tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize("name", ["theta", "grad", "state"])
+def test_assigning_to_a_vector_writes_into_it(name: str) -> None:
+    network = Network([Dense(3, "relu"), BatchNorm(), LayerNorm(), Dense(2)], 4)
+    vector = getattr(network, name)
+    given = RNG.normal(size=len(vector))
+    setattr(network, name, given)
+    assert getattr(network, name) is vector
+    np.testing.assert_array_equal(vector, given.astype(np.float32))
+    assert np.shares_memory(network.layers[0].W, network.theta)  # type: ignore[attr-defined]
+    network.theta += 1
+    network.theta = network.theta * 2
+    np.testing.assert_array_equal(network.layers[0].W.ravel(), network.theta[:12])  # type: ignore[attr-defined]
+    for wrong in (given[:-1], 3.0, given[None]):
+        with pytest.raises(InputError, match=rf"{name} has shape \({len(vector)},\), not \("):
+            setattr(network, name, wrong)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e18, 1e30, 3e38, 1e300])
+@pytest.mark.parametrize("limit", [1.0, 1e35])
+def test_a_gradient_is_clipped_to_its_norm_however_long_it_is(size: float, limit: float, dtype: str) -> None:
+    if size > 1e38 and dtype == "float32":
+        size = 3e38
+    network = Network([Dense(10)], 50, "squared", dtype=dtype)
+    network.grad = size * np.tile([1.0, -0.5, 0.1, 0.0, 1.0], 102)
+    before = network.grad.astype(np.longdouble)
+    norm = np.sqrt(np.sum(before**2))
+    ClipNorm(limit)(network, 1.0)
+    expected = before * min(1.0, limit / norm)
+    np.testing.assert_allclose(network.grad.astype(np.longdouble), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        lambda Z: Z**3, lambda Z: np.clip(Z, -30, 30), lambda Z: np.exp(Z * Z), lambda Z: np.sin(Z * Z),
+        (lambda Z: Z / (1 + np.exp(-Z)), lambda Z: (1 + np.exp(-Z) * (1 + Z)) / (1 + np.exp(-Z)) ** 2),
+    ],
+)  # fmt: skip
+def test_far_from_zero_a_right_derivative_is_right(own: Any) -> None:
+    with np.errstate(all="raise"):
+        activation(own)
