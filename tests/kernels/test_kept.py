@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from numba.core.registry import CPUDispatcher
 
 import glassnet
 from glassnet import kernels
@@ -154,3 +159,21 @@ logging.basicConfig()
     assert done.stdout.split()[:2] == ["4", "0"]
     assert done.stderr.count("compiled code cannot be kept") == 1
     assert re.search(why, done.stderr)
+
+
+def test_no_two_compiled_functions_have_one_name() -> None:
+    """LLVM would take for both whichever it has loaded first: numbers of one activation for another's.
+
+    Numba tells functions of one name apart by how many came before them, and another process, which has kept
+    its code in the same place, counts others.
+    """
+    for module in pkgutil.walk_packages(glassnet.__path__, "glassnet."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    functions = {
+        id(made.py_func): made.py_func for made in gc.get_objects() if isinstance(made, CPUDispatcher)
+    }
+    names = Counter((function.__module__, function.__qualname__) for function in functions.values())
+    own = {name: n for name, n in names.items() if name[0].startswith("glassnet.")}
+    assert len(own) > 100
+    assert [name for name, n in own.items() if n > 1] == []

@@ -303,12 +303,6 @@ def test_a_code_that_is_no_class_is_an_error_and_nobody_elses_memory(
         form.softmax_cross_entropy(Z, y, w, 0.0, 1.0, np.empty_like(Z))
 
 
-def test_the_loops_of_two_activations_have_two_names() -> None:
-    """Of one name, LLVM would take whichever it has loaded first, from the code of whatever process."""
-    loops = [loop.py_func.__qualname__ for twin in compiled.TWINS.values() for loop in twin]
-    assert len(set(loops)) == len(loops) == 3 * len(ACTIVATIONS)
-
-
 def test_every_activation_has_a_scalar_twin() -> None:
     assert list(SCALARS) == list(ACTIVATIONS)
 
