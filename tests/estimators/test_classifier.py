@@ -295,6 +295,17 @@ def test_half_floats_that_are_not_finite_are_seen(bad: float) -> None:
             action()
 
 
+@pytest.mark.parametrize("form", ["csr_matrix", "csc_matrix", "csr_array"])
+def test_sparse_half_floats_are_taken(form: str) -> None:
+    from scipy import sparse
+
+    X, y = load_digits(return_X_y=True)
+    X = getattr(sparse, form)(X.astype(np.float32))
+    X.data = X.data.astype(np.float16)
+    clf = MLPClassifier((10,), max_iter=2, random_state=0).fit(X, y)
+    assert_allclose(clf.predict_proba(X), clf.predict_proba(X.astype(np.float64)), rtol=1e-6)
+
+
 def test_sparse_rows_give_the_same_as_dense() -> None:
     from scipy import sparse
 

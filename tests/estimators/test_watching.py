@@ -271,6 +271,16 @@ def test_measuring_the_average_leaves_weights_and_statistics_as_they_were() -> N
     assert_array_equal(network.state, state)
 
 
+def test_a_function_to_monitor_needs_a_name_of_its_own() -> None:
+    def score(clf: MLPClassifier, X: Any, y: Any) -> float:
+        raise AssertionError("never asked")
+
+    with pytest.raises(
+        InputError, match="there is a quantity 'val_score' already: give your function"
+    ):
+        MLPClassifier((5,), early_stopping=True, monitor=score).fit(X, Y)
+
+
 @pytest.mark.parametrize("base", [Callback, object])
 def test_callbacks_see_every_step_and_epoch(base: Any) -> None:
     class Counter(base):  # type: ignore[misc]

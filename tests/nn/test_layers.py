@@ -19,6 +19,7 @@ from glassnet.nn import (
     LayerNorm,
     Network,
     Residual,
+    SoftmaxCrossEntropy,
     activation,
     gradient_check,
     load_network,
@@ -116,6 +117,51 @@ def test_first_values_given_as_arrays_are_saved(tmp_path: Path) -> None:
     assert not (network.layers[0].W == 7).any()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("way", ["by hand", "an older pickle"])
+def test_a_layer_that_was_at_work_before_keeps_nothing_of_it(way: str) -> None:
+    """Else a twin would share its gradient with the network, and two threads write into one array."""
+    used = Network([Dense(3, "tanh"), BatchNorm(), Dense(2)], 4)
+    used.gradient(X, Y)
+    if way == "by hand":
+        for layer in used.every_layer():
+            layer.given = None
+        network = Network(used.layers, 4)
+    else:
+        states = [vars(layer) for layer in used.every_layer()]
+        for state in states:
+            del state["given"]
+        network = copy.deepcopy(used)
+    network.gradient(X, Y)
+    other = twin(network)
+    other.grad[:] = 7
+    for layer in other.every_layer():
+        for name, value in vars(layer).items():
+            if name.startswith("d") and isinstance(value, np.ndarray) and name != "dX":
+                assert np.shares_memory(value, other.grad), name
+    assert not (network.grad == 7).any()
+    assert len(pickle.dumps(network)) < 5000
+
+
+def test_first_values_given_as_arrays_are_tensors_of_the_file(tmp_path: Path) -> None:
+    network = Network([Dense(300, init=RNG.normal(size=(200, 300))), Dense(2)], 200)
+    save_network(network, tmp_path / "net.safetensors")
+    assert (tmp_path / "net.safetensors").stat().st_size < 60_000 * (8 + 4) + 10_000
+    again = copy.deepcopy(load_network(tmp_path / "net.safetensors"))
+    again.initialize(5)
+    np.testing.assert_array_equal(again.layers[0].W, network.layers[0].W)  # type: ignore[attr-defined]
+
+
+def test_a_trained_network_is_loaded_whatever_its_end(tmp_path: Path) -> None:
+    """An earlier version let it begin so; it may still predict."""
+    network = Network([Dense(2, "tanh")], 4, "squared")
+    network.loss = SoftmaxCrossEntropy()
+    save_network(network, tmp_path / "net.safetensors")
+    again = load_network(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(again.predict(X), network.predict(X))
+    with pytest.raises(InputError, match="leave out the last activation"):
+        Network(again.layers, 4)
+
+
 def test_an_own_layer_with_an_array_cannot_be_saved_and_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is your own layer: a file cannot hold its code"):
         save_network(with_given_arrays(), tmp_path / "net.safetensors")
@@ -151,6 +197,13 @@ def test_a_gradient_is_clipped_to_its_norm_however_long_it_is(size: float, limit
     ClipNorm(limit)(network, 1.0)
     expected = before * min(1.0, limit / norm)
     np.testing.assert_allclose(network.grad.astype(np.longdouble), expected, rtol=1e-5)
+
+
+def test_clipping_leaves_what_is_not_finite_where_it_is() -> None:
+    network = Network([Dense(2)], 4, "squared")
+    network.grad[:] = given = [np.inf, *[1.0] * 9]
+    ClipNorm(1.0)(network, 1.0)
+    assert network.grad.tolist() == given
 
 
 @pytest.mark.parametrize(

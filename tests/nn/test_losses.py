@@ -184,13 +184,21 @@ class HalfCounts(Poisson):
         return 0.5 * super().gradient(*given)
 
 
-@pytest.mark.parametrize("kind", [Half, ForgetsWeights, HalfCrossEntropy, HalfLabels, HalfCounts])
-@pytest.mark.parametrize("n_outputs", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("kind", "n_outputs"),
+    [(HalfCrossEntropy, 2), (HalfCrossEntropy, 7)]
+    + [(kind, n) for kind in (Half, ForgetsWeights, HalfLabels, HalfCounts) for n in (1, 2, 7)],
+)
 def test_a_class_of_somebodys_with_a_wrong_gradient_is_refused(kind: type[Loss], n_outputs: int) -> None:
-    if kind is HalfCrossEntropy and n_outputs == 1:
-        return
     with pytest.raises(InputError, match="the gradient of the loss is wrong"):
         Network([Dense(n_outputs)], 4, kind())
+
+
+def test_a_class_of_somebodys_can_be_taken_on_trust() -> None:
+    class StraightThrough(Half):
+        to_be_checked = False
+
+    Network([Dense(2)], 4, StraightThrough())
 
 
 class OwnLabels(SigmoidCrossEntropy):
@@ -275,6 +283,13 @@ def test_a_batch_that_does_not_fit_is_refused(
         with pytest.raises(InputError, match=message):
             network.gradient(*given())
         network.gradient(X, CODES, ONE32)
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_focal_loss_knows_no_other_classes_either(off: int) -> None:
+    network = Network([Dense(3)], 4, SoftmaxCrossEntropy(focal=2.0))
+    with pytest.raises(InputError, match="3 outputs stand for classes 0 to 2"):
+        network.gradient(X, CODES + off)
 
 
 @pytest.mark.parametrize("name", [n for n in LOSSES if n != "softmax_cross_entropy"])

@@ -141,8 +141,9 @@ class Fails(Notes):
 
 def test_all_hear_of_the_end_then_the_first_error_is_raised() -> None:
     keep, last = KeepBest("loss"), Notes("on_end")
-    with pytest.raises(ZeroDivisionError):
-        trained([Fails("on_end", ZeroDivisionError()), Fails("on_end", OSError()), keep, last])
+    with pytest.raises(ZeroDivisionError) as caught:
+        trained([Fails("on_end", ZeroDivisionError()), Fails("on_end", OSError("full")), keep, last])
+    assert caught.value.__notes__ == ["And then, at the end of the training: OSError('full')"]
     assert (keep.best_epoch, last.told) == (2, ["on_end"])
     with pytest.raises(LookupError):  # what went wrong in the training comes first
         trained([Fails("on_epoch", LookupError()), Fails("on_end", OSError()), last])

@@ -487,3 +487,16 @@ def test_a_file_of_an_earlier_glassnet_can_be_loaded(tmp_path: Path) -> None:
     assert len(history) == EPOCHS
     assert np.array_equal(second.best.theta, whole.best.theta)
     assert np.array_equal(second.average.theta, whole.average.theta)
+
+
+def test_an_object_that_cannot_be_restored_has_no_state_to_keep(tmp_path: Path) -> None:
+    class Traffic:
+        def state(self) -> str:
+            return "green"
+
+        def on_epoch(self, run: Run) -> None:
+            assert self.state() == "green"
+
+    network = Network([Dense(2)], 4)
+    fit(network, Feed(network, X, Y), epochs=2, callbacks=[Traffic(), Checkpoint(tmp_path / "run.npz")])
+    assert load_checkpoint(tmp_path / "run.npz", network, Adam(), 3, callbacks=[Traffic()]).epoch == 2

@@ -211,6 +211,8 @@ def _scorers(
     What nobody records is an error, unless the user's callbacks may do so: the first epoch will tell.
     """
     recorded = _recorded(e, network, held)
+    if monitor in recorded and callable(e.monitor):
+        raise InputError(f"there is a quantity {monitor!r} already: give your function another name")
     if monitor in recorded:
         return {}
     scorer = e.monitor if callable(e.monitor) else _scorer_of(monitor)

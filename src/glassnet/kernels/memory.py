@@ -70,11 +70,12 @@ def fetch_soon(_context: Any, address: Any, n: Any) -> Any:
 
 @jit
 def copy_rows(X: Any, rows: Any, start: int, n: int, to: Any, to_row: int) -> None:
-    """n columns of some rows of bytes, each `to_row` bytes further on in `to`; those behind are fetched."""
+    """n columns of some rows of bytes, each `to_row` bytes further on in `to`."""
+    behind = min(n, X.shape[1] - start - n)
     for i in range(len(rows)):
         at = X.ctypes.data + rows[i] * X.strides[0] + start
         copy_bytes(to.ctypes.data + i * to_row, at, n)
-        fetch_soon(at + n, n)  # mostly asked for by the next call, or the next row
+        fetch_soon(at + n, behind)  # mostly asked for by the next call
 
 
 @intrinsic

@@ -250,15 +250,19 @@ def _check_derivative(activation: Activation, label: str, Z: Array) -> None:
     far = float(np.abs(Z).max()) > 4.1
     with np.errstate(all="ignore" if far else None):
         try:
-            S = np.asarray(activation.f(Z.copy())) if activation.from_output else Z
+            A = np.asarray(activation.f(Z.copy()))
+            measured = _numeric_derivative(activation.f, Z, 3e-6)  # another step than a numeric f' has
+        except Exception as error:
+            raise InputError(f"activation {label!r} fails at z = {float(Z.flat[0]):.0f}: {error}") from error
+        S = A if activation.from_output else Z
+        try:
             claimed = np.broadcast_to(np.asarray(activation.df(S.copy())), Z.shape)
         except Exception as error:
             raise InputError(
                 f"the derivative of activation {label!r} fails on an array of shape {Z.shape}, or gives "
                 f"another shape: {error}"
             ) from error
-        measured = _numeric_derivative(activation.f, Z, 3e-6)  # another step than a numeric f' has
-        tolerance = (1e-4 if far else 1e-5) * (1 + np.abs(measured)) + 1e-9 * far * np.abs(activation.f(Z))
+        tolerance = (1e-4 if far else 1e-5) * (1 + np.abs(measured)) + 1e-9 * far * np.abs(A)
         wrong = ~(np.abs(claimed - measured) <= tolerance)  # NaN counts as wrong
     if far:
         wrong &= np.isfinite(measured)

@@ -58,6 +58,8 @@ class Inputs:
 
     def __init__(self, network: Network, X: Any, scaling: AffineScaling | None = None) -> None:
         self.sparse = not isinstance(X, np.ndarray) and hasattr(X, "tocsr")
+        if self.sparse and X.dtype == np.float16:  # SciPy cannot take rows of these
+            X = X.astype(network.dtype)
         self.X: Any = X.tocsr() if self.sparse else np.asarray(X)
         if self.X.ndim != 2 or self.X.shape[1] != network.n_inputs:
             raise InputError(f"X has shape {self.X.shape}, but this network takes (rows, {network.n_inputs})")

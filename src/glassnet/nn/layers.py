@@ -112,6 +112,11 @@ class Layer:
         left_out = {"_full"} | (arrays - self.given if self.given is not None else set())
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.n_in and self.given is None:  # built by hand, or pickled before this was known
+            self.given = frozenset()
+
 
 class Dense(Layer):
     """Z = X W + b, A = f(Z).

@@ -42,9 +42,13 @@ class FlatVector:
     def __set_name__(self, network: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, network: Any, _: type | None = None) -> Array:
-        vector: Array = network.__dict__[self.name]
-        return vector
+    def __get__(self, network: Any, _: type | None = None) -> Any:
+        if network is None:  # asked of the class
+            return self
+        try:
+            return network.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(f"this network has no {self.name} yet") from None
 
     def __set__(self, network: Any, values: Array) -> None:
         vector = network.__dict__.setdefault(self.name, values)
@@ -76,8 +80,16 @@ def build(layers: Sequence[Layer], n_inputs: int) -> tuple[int, int]:
     for layer in chain.from_iterable(map(family, layers)):
         # copies of another network's layers may say otherwise
         layer.needs_dX = not trained or layer is not layers[first]
-        layer.given = frozenset(k for k, v in vars(layer).items() if isinstance(v, np.ndarray))
+        layer.given = _given(layer)
     return width, first
+
+
+def _given(layer: Layer) -> frozenset[str]:
+    """The arrays that somebody gave a layer; one that was in use before also has those of its work."""
+    parameters, statistics = ([p.name for p in kept()] for kept in (layer.parameters, layer.statistics))
+    of_work = {*parameters, *(f"d{name}" for name in parameters), *statistics, *layer.scratch()}
+    arrays = {name for name, value in vars(layer).items() if isinstance(value, np.ndarray)}
+    return frozenset(arrays - of_work)
 
 
 def lay_out(wanted: list[tuple[Layer, Parameter]]) -> list[Slot]:

@@ -36,6 +36,7 @@ class Loss:
     """Base of all losses."""
 
     classifies = False  # True: y are classes and `link` gives probabilities
+    to_be_checked = True  # False in a class of your own: take its gradient on trust
     class_weight: Array | None = None
 
     def targets(self, y: Array, n_outputs: int, dtype: np.dtype[Any]) -> Array:
@@ -163,6 +164,8 @@ class SoftmaxCrossEntropy(Loss):
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
         _refuse_other_shape(y, Z.shape, Z.shape[:1])
         if self.focal > 0:
+            if y.ndim == 1 and ((y < 0) | (y >= Z.shape[1])).any():
+                raise no_such_class(Z.shape[1])
             return _piece_by_piece(SoftmaxCrossEntropy._focal_gradient, self, Z, y, w, scale, dZ)
         try:
             return float(kernels.softmax_cross_entropy(Z, y, w, self.label_smoothing, scale, dZ))

@@ -82,7 +82,7 @@ def save_network(
         raise InputError(
             f"the network's settings and notes must be plain numbers and text: {error}"
         ) from error
-    write_whole(path, save(_tensors(network), metadata))
+    write_whole(path, save(_tensors(network) | _first_values(network), metadata))
 
 
 def load_network(path: str | os.PathLike[str]) -> Network:
@@ -98,13 +98,15 @@ def load_network(path: str | os.PathLike[str]) -> Network:
         if described["format"] > FORMAT:
             raise InputError(f"{path} was written by a newer glassnet: update glassnet to read it")
         network = Network(
-            [_make_layer(one) for one in described["layers"]], described["n_inputs"],
-            LOSSES[described["loss"]["type"]](**described["loss"]["settings"]),
+            [_make_layer(one) for one in described["layers"]], described["n_inputs"], "squared",
             dtype=described["dtype"], seed=described["seed"],
             matmul_precision=described.get("matmul_precision", "full"),
         )  # fmt: skip
+        # only now: a new network may be refused an end that a trained one has had from an earlier version
+        network.loss = LOSSES[described["loss"]["type"]](**described["loss"]["settings"])
         for name, place in _tensors(network).items():
-            place[...] = tensors[name].reshape(place.shape)
+            place[...] = tensors.pop(name).reshape(place.shape)
+        _give_first_values(network, tensors)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -158,6 +160,26 @@ def _tensors(network: Network) -> dict[str, Array]:
     return dict(sorted(named.items()))
 
 
+def _first_values(network: Network) -> dict[str, Array]:
+    """The arrays that layers begin with, if somebody gave them some: "2.init"."""
+    return {
+        f"{i}.{setting}": value
+        for i, layer in enumerate(network.every_layer(), 1)
+        for setting, value in layer.settings().items()
+        if isinstance(value, np.ndarray)
+    }
+
+
+def _give_first_values(network: Network, saved: Mapping[str, Array]) -> None:
+    layers = list(network.every_layer())
+    for name, value in saved.items():
+        number, _, setting = name.partition(".")
+        layer = layers[int(number) - 1]
+        if setting in ("init", "bias_init"):
+            setattr(layer, setting, value)
+            layer.given = (layer.given or frozenset()) | {setting}
+
+
 def _describe_layer(layer: Layer) -> dict[str, Any]:
     name = type(layer).__name__
     if LAYERS.get(name) is not type(layer):
@@ -173,7 +195,7 @@ def _describe_layer(layer: Layer) -> dict[str, Any]:
     for setting, value in layer.settings().items():
         if callable(value):
             raise InputError(f"{layer!r} has a function as {setting}: a file cannot hold its code")
-    settings = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in layer.settings().items()}
+    settings = {k: v for k, v in layer.settings().items() if not isinstance(v, np.ndarray)}
     described: dict[str, Any] = {"type": name, "settings": settings}
     if layer.children():
         described["layers"] = [_describe_layer(child) for child in layer.children()]

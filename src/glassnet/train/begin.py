@@ -26,15 +26,8 @@ EPOCHS = 10  # of a training that says nothing of them
 PROBES = 8  # looks at a schedule before the first step
 
 
-def check_rows(
-    network: Network, train: Feed, validation: Feed | None, more: Sequence[object] = ()
-) -> None:  # fmt: skip
+def check_rows(network: Network, train: Feed, validation: Feed | None) -> None:
     """Refuse rows in no form, or in that of another network."""
-    if more:
-        raise InputError(
-            f"fit takes the network and one Feed, but {len(more)} more came without a name: X and y go into "
-            "the Feed, fit(network, Feed(network, X, y))"
-        )
     for name, feed in (("train", train), ("validation", validation)):
         if feed is not None or name == "train":
             if not isinstance(feed, Feed):
@@ -70,7 +63,8 @@ def settings_of(
 def _told(thing: Any) -> str:
     """A thing in words that are the same in every process."""
     if isinstance(thing, partial):
-        settings = ", ".join(f"{name}={_told(value)}" for name, value in thing.keywords.items())
+        named = (f"{name}={_told(value)}" for name, value in thing.keywords.items())
+        settings = ", ".join([*map(_told, thing.args), *named])
         return f"{_told(thing.func)}({settings})" if settings else _told(thing.func)
     if inspect.isroutine(thing):
         return thing.__name__
@@ -136,20 +130,20 @@ def pace_of(run: Run, factor_at: Schedule, n_steps: int) -> Callable[[int], floa
     InputError : the schedule gives something that is no number of at least 0
     """
 
-    def factor(step: int) -> float:
+    def pace(step: int) -> float:
         p = min(step / n_steps, 1.0)
-        given = factor_at(p)
+        factor = factor_at(p)
         try:
-            found = float(given)
-        except (TypeError, ValueError):
-            found = math.nan
-        if not 0 <= found < math.inf:
+            fine = 0 <= factor < math.inf
+        except (TypeError, ValueError):  # no number, or several
+            fine = False
+        if not fine:
             raise InputError(
-                f"the schedule {_told(factor_at)} gives {given!r} at progress {p:g}: "
+                f"the schedule {_told(factor_at)} gives {factor!r} at progress {p:g}: "
                 "a factor on the learning rate must be a number of at least 0"
             )
-        return found
+        return float(factor) * run.lr_factor
 
     for step in (*range(0, n_steps, -(-n_steps // PROBES)), n_steps - 1):
-        factor(step)
-    return lambda step: factor(step) * run.lr_factor
+        pace(step)
+    return pace

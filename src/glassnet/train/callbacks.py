@@ -182,9 +182,10 @@ class Average(Callback):
         fresh = 1.0 - min(self.decay, (1 + self.t) / (10 + self.t))
         averages, latest = (self.theta, self.statistics), (run.network.theta, run.network.state)
         for average, now, difference in zip(averages, latest, self._differences, strict=True):
-            np.subtract(now, average, out=difference)
-            difference *= fresh
-            average += difference
+            if len(average):  # most networks have no statistics
+                np.subtract(now, average, out=difference)
+                difference *= fresh
+                average += difference
 
     def put_into(self, network: Network) -> None:
         """Give a network the averages."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, Never
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ Order = Callable[[Array], Array]
 
 @np.errstate(over="ignore", divide="ignore", invalid="ignore")  # what is not finite is looked for, and named
 def fit(
-    network: Network, train: Feed, *more: Never, validation: Feed | None = None,
+    network: Network, train: Feed, *, validation: Feed | None = None,
     optimizer: str | Optimizer | None = None, schedule: str | Schedule = "constant",
     epochs: int | None = None, batch_size: int | Literal["full"] = 32, drop_last: bool = False,
     shuffle: bool | Order = True, treatments: Sequence[Treatment] = (),
@@ -67,7 +67,8 @@ def fit(
     seed : of the order of the rows, of dropout and of augmentation
     resume : a run from `load_checkpoint`, to go on bit for bit where it was saved, with its optimizer; rows,
         batch_size, drop_last, shuffle, seed, schedule (unless constant, also epochs), treatments and
-        augmentation must be what they were, and callbacks with a state those that were loaded
+        augmentation must be what they were (functions are told apart by their names only), and callbacks
+        with a state those that were loaded
 
     Returns
     -------
@@ -87,7 +88,7 @@ def fit(
     (1.0, 20)
     """
     listeners = as_callbacks(callbacks)
-    check_rows(network, train, validation, more)
+    check_rows(network, train, validation)
     size, steps = steps_of(batch_size, train, drop_last)
     metrics, factor_at = checked_metrics(network, metrics), resolve_schedule(schedule)
     settings = settings_of(train, size, drop_last, shuffle, factor_at, treatments, seed)

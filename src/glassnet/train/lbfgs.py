@@ -80,13 +80,12 @@ def fit_lbfgs(
             value += treat(network, train.total_weight(train.rows))
         if not math.isfinite(value) and not run.history.diverged:  # SciPy goes on: the first place counts
             run.stop(_without_rates(locate_not_finite(network, run.step)), diverged=True)
-        run.step += 1
         return value, slope * network.grad
 
     def after_iteration(intermediate_result: Any) -> None:
         nonlocal started
         network.theta[:] = theta[:] = root * intermediate_result.x
-        run.epoch += 1
+        run.epoch, run.step = run.epoch + 1, run.step + 1
         now = kernels.working_time()
         quantities = {"epoch": float(run.epoch), "loss": float(intermediate_result.fun)}
         if metrics:

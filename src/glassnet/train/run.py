@@ -116,7 +116,8 @@ def _as_callback(i: int, thing: Any) -> Callback:
 def has_state(thing: Any) -> bool:
     """Whether a checkpoint has something to keep of this callback."""
     own = getattr(thing, "state", None)
-    return callable(own) and getattr(own, "__func__", own) is not Callback.state
+    both = callable(own) and callable(getattr(thing, "restore", None))
+    return both and getattr(own, "__func__", own) is not Callback.state
 
 
 @contextmanager
@@ -144,6 +145,8 @@ def told_of(run: Run, callbacks: Sequence[Callback]) -> Iterator[None]:
             callback.on_end(run)
         except BaseException as error:
             errors.append(error)
+    for other in errors[1:]:
+        errors[0].add_note(f"And then, at the end of the training: {other!r}")
     if errors:
         raise errors[0]
 

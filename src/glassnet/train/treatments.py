@@ -74,12 +74,12 @@ class ClipNorm:
         grad, unit = network.grad, 1.0
         with np.errstate(over="ignore"):
             square = np.dot(grad, grad)
-        if np.isinf(square):  # too large for its type, though no entry is: all in units of the largest then
-            unit = float(max(grad.max(), -grad.min()))
+        if np.isinf(square) and np.isfinite(largest := float(max(grad.max(), -grad.min()))):
+            unit = largest  # only the sum is too large for its type: all in units of the largest then
             grad /= unit
             square = np.dot(grad, grad)
         norm = float(np.sqrt(square))
-        if norm * unit > self.limit:
+        if self.limit < norm * unit < np.inf:  # what is not finite stays, for the loop to find
             grad *= self.limit / norm
         elif unit != 1.0:
             grad *= unit
