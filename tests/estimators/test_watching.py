@@ -275,9 +275,7 @@ def test_a_function_to_monitor_needs_a_name_of_its_own() -> None:
     def score(clf: MLPClassifier, X: Any, y: Any) -> float:
         raise AssertionError("never asked")
 
-    with pytest.raises(
-        InputError, match="there is a quantity 'val_score' already: give your function"
-    ):
+    with pytest.raises(InputError, match="there is a quantity 'val_score' already: give your function"):
         MLPClassifier((5,), early_stopping=True, monitor=score).fit(X, Y)
 
 
