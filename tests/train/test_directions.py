@@ -25,6 +25,11 @@ RISES = [
 
 @pytest.mark.parametrize("watcher", [KeepBest, ReduceOnPlateau])
 @pytest.mark.parametrize(("names", "sign"), [(FALLS, 1.0), (RISES, -1.0)], ids=["fall", "rise"])
+def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="'val_acuracy' does not say .*: did you mean 'accuracy'"):
+        higher_is_better("val_acuracy")
+
+
 def test_names_say_what_is_better(watcher: Callable[..., Any], names: list[str], sign: float) -> None:
     told = {name: watcher(name).sign for plain in names for name in (plain, f"val_{plain}")}
     assert {name for name, found in told.items() if found != sign} == set()

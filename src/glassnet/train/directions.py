@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from glassnet.errors import InputError
+from glassnet.errors import InputError, did_you_mean
 
 __all__ = ["checked_sign", "higher_is_better"]
 
@@ -52,7 +52,8 @@ def higher_is_better(quantity: str, otherwise: bool | None = None) -> bool:
             return end in RISES
     if otherwise is None:
         raise InputError(
-            f"the name {quantity!r} does not say whether it should fall or rise: give mode='min' or 'max'"
+            f"the name {quantity!r} does not say whether it should fall or rise; give mode='min' or 'max'"
+            f"{did_you_mean(name, [*FALLS, *RISES])}"
         )
     return otherwise
 
