@@ -25,11 +25,6 @@ RISES = [
 
 @pytest.mark.parametrize("watcher", [KeepBest, ReduceOnPlateau])
 @pytest.mark.parametrize(("names", "sign"), [(FALLS, 1.0), (RISES, -1.0)], ids=["fall", "rise"])
-def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
-    with pytest.raises(InputError, match="'val_acuracy' does not say .*: did you mean 'accuracy'"):
-        higher_is_better("val_acuracy")
-
-
 def test_names_say_what_is_better(watcher: Callable[..., Any], names: list[str], sign: float) -> None:
     told = {name: watcher(name).sign for plain in names for name in (plain, f"val_{plain}")}
     assert {name for name, found in told.items() if found != sign} == set()
@@ -48,3 +43,8 @@ def test_the_mode_decides_and_is_asked_for_where_a_name_says_nothing(watcher: Ca
     with pytest.raises(InputError, match=r"mode must be 'min', 'max' or None.* not 'lower'"):
         watcher("loss", mode="lower")
     assert higher_is_better("val_cost_of_errors", otherwise=True)
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"'val_acuracy' does not say .*: did you mean 'accuracy'"):
+        higher_is_better("val_acuracy")
