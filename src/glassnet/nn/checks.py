@@ -13,7 +13,7 @@ from glassnet.nn.layers import Activate, Dense, Layer
 from glassnet.nn.losses import Loss, SoftmaxCrossEntropy
 from glassnet.nn.own_loss import check_loss
 
-__all__ = ["MATMUL_PRECISIONS", "check_batch", "check_end", "check_network", "check_precision", "check_rows"]
+__all__ = ["MATMUL_PRECISIONS", "check_batch", "check_end", "check_network", "check_precision", "check_width"]
 
 Array = npt.NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -66,10 +66,10 @@ def check_end(last: Layer, loss: Loss, n_outputs: int) -> None:
     check_loss(loss, n_outputs)
 
 
-def check_rows(X: Any, n_inputs: int) -> None:
+def check_width(shape: tuple[int, ...], n_inputs: int) -> None:
     """Refuse rows of another width than the network has."""
-    if isinstance(X, np.ndarray) and X.shape[1:] != (n_inputs,):
-        raise InputError(f"X has shape {X.shape}, but this network takes (rows, {n_inputs})")
+    if shape[1:] != (n_inputs,):
+        raise InputError(f"X has shape {shape}, but this network takes (rows, {n_inputs})")
 
 
 def check_batch(X: Any, y: Array, w: Array) -> None:

@@ -51,16 +51,11 @@ def class_codes(y: Array, n_classes: int) -> Array:
         raise InputError("y must hold whole numbers (class codes), but some are fractions")
     if len(codes) and (codes.min() < 0 or codes.max() >= n_classes):
         bad = int(np.flatnonzero((codes < 0) | (codes >= n_classes))[0])
-        raise InputError(
-            f"y[{bad}] = {codes[bad]}, but the network's {n_classes} outputs "
-            f"stand for classes 0 to {n_classes - 1}"
-        )
+        raise no_such_class(n_classes, f"y[{bad}] = {codes[bad]}")
     return codes
 
 
-def no_such_class(n_classes: int) -> InputError:
-    """The error for class codes that a kernel met and that name no output."""
-    return InputError(
-        f"y has a class code below 0 or above {n_classes - 1}, but the network's {n_classes} outputs stand "
-        f"for classes 0 to {n_classes - 1}"
-    )
+def no_such_class(n_classes: int, what: str = "") -> InputError:
+    """The error for a class code that names no output; a kernel that met one does not say which."""
+    what = what or f"y has a class code below 0 or above {n_classes - 1}"
+    return InputError(f"{what}, but the network's {n_classes} outputs stand for classes 0 to {n_classes - 1}")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.kernels.room import spaced
+from glassnet.nn.checks import check_width
 from glassnet.nn.layers import Dense
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ class Inputs:
         if self.sparse and X.dtype == np.float16:  # SciPy cannot take rows of these
             X = X.astype(network.dtype)
         self.X: Any = X.tocsr() if self.sparse else np.asarray(X)
-        if self.X.ndim != 2 or self.X.shape[1] != network.n_inputs:
-            raise InputError(f"X has shape {self.X.shape}, but this network takes (rows, {network.n_inputs})")
+        check_width(self.X.shape, network.n_inputs)
         if self.X.dtype.kind not in "fuibO":  # complex numbers would lose a part, text be read as numbers
             raise InputError(f"X must hold numbers, not {self.X.dtype}")
         plain = (np.ones(1), np.zeros(1)) if scaling is None else (scaling.scale, scaling.shift)

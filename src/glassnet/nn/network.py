@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from glassnet.nn import crew
 from glassnet.nn.chain import Chain, chain_of
-from glassnet.nn.checks import check_batch, check_end, check_network, check_precision, check_rows
+from glassnet.nn.checks import check_batch, check_end, check_network, check_precision, check_width
 from glassnet.nn.inputs import AffineScaling
 from glassnet.nn.layers import Layer
 from glassnet.nn.layout import FlatVector, bind, build, draw, family, lay_out, segments, total
@@ -133,7 +133,8 @@ class Network:
         """Outputs (logits) of one batch, (B, n_outputs): valid until the next call."""
         self.use(len(X))
         if self.chain is None or (A := self.chain.forward(X, self.layers)) is None:
-            check_rows(X, self.n_inputs)
+            if isinstance(X, np.ndarray):  # stored rows have been looked at
+                check_width(X.shape, self.n_inputs)
             A = X
             for layer in self.layers:
                 A = layer.forward(A, train)

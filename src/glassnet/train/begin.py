@@ -20,13 +20,13 @@ from glassnet.train.feed import Feed
 from glassnet.train.history import History
 from glassnet.train.run import Run, has_state
 
-__all__ = ["begin", "check_rows", "pace_of", "settings_of", "steps_of"]
+__all__ = ["begin", "check_feeds", "pace_of", "settings_of", "steps_of"]
 
 EPOCHS = 10  # of a training that says nothing of them
 PROBES = 8  # looks at a schedule before the first step
 
 
-def check_rows(network: Network, train: Feed, validation: Feed | None) -> None:
+def check_feeds(network: Network, train: Feed, validation: Feed | None) -> None:
     """Refuse rows in no form, or in that of another network."""
     for name, feed in (("train", train), ("validation", validation)):
         if feed is not None or name == "train":
@@ -114,8 +114,10 @@ def _check_resumed(
         raise InputError(
             f"the run to resume was trained with {'; '.join(other)}: give the same, to go on bit for bit"
         )
-    for callback in callbacks if run.restored is not None else ():
-        if has_state(callback) and not any(callback is known for known in run.restored or ()):
+    if run.restored is None:  # it comes from no file
+        return
+    for callback in callbacks:
+        if has_state(callback) and not any(callback is known for known in run.restored):
             raise InputError(
                 f"{type(callback).__name__} has no state of the earlier epochs: give this very object to "
                 "load_checkpoint, too, or leave it out"

@@ -154,8 +154,10 @@ class Checkpoint(Callback):
             raise InputError(f"the folder {self.path.parent} for the checkpoint does not exist")
 
     def on_start(self, run: Run) -> None:
-        for callback in () if self.keep is None else _with_state(run.callbacks):
-            if not any(callback is kept for kept in self.keep or ()):
+        if self.keep is None:
+            return
+        for callback in _with_state(run.callbacks):
+            if not any(callback is kept for kept in self.keep):
                 raise InputError(
                     f"the state of {type(callback).__name__} would be lost: leave out keep, or put it in"
                 )

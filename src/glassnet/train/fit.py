@@ -22,7 +22,7 @@ from glassnet.nn.optimizers import Optimizer
 from glassnet.nn.schedules import Schedule
 from glassnet.nn.schedules import schedule as resolve_schedule
 from glassnet.seeds import stream
-from glassnet.train.begin import begin, check_rows, pace_of, settings_of, steps_of
+from glassnet.train.begin import begin, check_feeds, pace_of, settings_of, steps_of
 from glassnet.train.feed import Feed, row_numbers
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
@@ -88,7 +88,7 @@ def fit(
     (1.0, 20)
     """
     listeners = as_callbacks(callbacks)
-    check_rows(network, train, validation)
+    check_feeds(network, train, validation)
     size, steps = steps_of(batch_size, train, drop_last)
     metrics, factor_at = checked_metrics(network, metrics), resolve_schedule(schedule)
     settings = settings_of(train, size, drop_last, shuffle, factor_at, treatments, seed)

@@ -14,7 +14,7 @@ from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.optimizers import SGD
-from glassnet.train.begin import check_rows
+from glassnet.train.begin import check_feeds
 from glassnet.train.callbacks import MaxNorm, ReduceOnPlateau
 from glassnet.train.checkpoint import Checkpoint
 from glassnet.train.feed import Feed
@@ -64,7 +64,7 @@ def fit_lbfgs(
     from scipy.optimize import minimize
 
     listeners = as_callbacks(callbacks)
-    check_rows(network, train, validation)
+    check_feeds(network, train, validation)
     metrics = checked_metrics(network, metrics)
     _check_limits(max_iter, max_fun, tol, memory)
     _check(network, train, treatments, callbacks)
