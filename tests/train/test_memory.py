@@ -32,6 +32,7 @@ from glassnet.nn import (
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
 )
+from glassnet.nn.crew import twin
 from glassnet.train import L1, L2, ClipNorm, ClipValue, Feed, fit
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.treatments import Treatment
@@ -143,12 +144,24 @@ def test_scratch_memory_is_written_before_it_is_read(
 
     def poisoned(*args: Any, **settings: Any) -> Array:
         array = real(*args, **settings)
-        if array.dtype.kind == "f":
-            array.fill(np.nan)
+        if array.dtype.kind == "f" or array.dtype == np.uint8:  # bytes are what `aligned` makes floats of
+            array.reshape(-1).view(np.uint8).fill(255)  # a NaN in every type of floats
         return array
 
     monkeypatch.setattr(np, "empty", poisoned)
     assert learned() == expected
+
+
+def test_what_steps_work_on_begins_with_cache_lines() -> None:
+    """Parameters, gradient, moments and scratch memory, whatever their lengths; also of a crew's twins."""
+    network = Network([Dense(33, "relu"), Dense(5)], 1000)
+    optimizer = Adam()
+    optimizer.start(network)
+    network.reserve(1000)
+    scratch = [array for layer in network.layers for array in layer._full.values()]
+    for array in (network.theta, network.grad, *optimizer.state.values(), twin(network).grad, *scratch):
+        assert array.ctypes.data % 64 == 0
+    assert all(moment.shape == network.theta.shape for moment in optimizer.state.values())
 
 
 def test_memory_is_bounded_by_the_widest_layer() -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from glassnet.kernels.jit import jit
+from glassnet.kernels.memory import new_lines
 from glassnet.kernels.tile import (
     AHEAD,
     BYTES,
@@ -156,8 +156,8 @@ def gemm_plain(A: Array, B: Array, out: Array) -> None:
     lanes = BYTES // A.itemsize
     in_row = (N + lanes - 1) // lanes  # vectors
     strips = (in_row + WIDEST - 1) // WIDEST  # of columns, as equally wide as whole vectors can be
-    panels = np.empty((strips, _DEEP * WIDEST * lanes), A.dtype)
-    corner = np.empty((TALL, WIDEST * lanes), A.dtype)
+    panels = new_lines(strips * _DEEP * WIDEST * BYTES).view(A.dtype).reshape(strips, -1)
+    corner = new_lines(TALL * WIDEST * BYTES).view(A.dtype).reshape(TALL, -1)
     for k in range(0, K, _DEEP):
         deep, fresh = min(_DEEP, K - k), k == 0
         for s in range(strips):

@@ -1,4 +1,4 @@
-"""Memory for the rows of a batch."""
+"""Memory that begins where a cache line does."""
 
 from __future__ import annotations
 
@@ -7,10 +7,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LINE", "SAME_PLACE", "spaced"]
+__all__ = ["LINE", "SAME_PLACE", "aligned", "spaced"]
 
 LINE = 64  # bytes that a processor fetches at once
 SAME_PLACE = 4096  # bytes; lines so far apart, or a multiple of it, have the same few places in a cache
+
+
+def aligned(
+    shape: int | tuple[int, ...], dtype: npt.DTypeLike, zeros: bool = False
+) -> npt.NDArray[Any]:  # fmt: skip
+    """An array to be written first, or zeros, whose first number begins a cache line.
+
+    Vectors as wide as a line would else all lie across two of them, which takes twice as long in the first
+    cache (NumPy's own large arrays begin 16 bytes behind a line; W4: a step takes 5 to 10 % less).
+
+    Examples
+    --------
+    >>> aligned((2, 16), "float32").ctypes.data % 64
+    0
+    """
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = (np.zeros if zeros else np.empty)(n_bytes + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + n_bytes].view(dtype).reshape(shape)
 
 
 def spaced(shape: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -30,9 +49,6 @@ def spaced(shape: tuple[int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     >>> X.shape, X.strides, X.ctypes.data % 64
     ((2, 1024), (4160, 4), 0)
     """
-    (rows, columns), dtype = shape, np.dtype(dtype)
-    row = (-(-columns * dtype.itemsize // LINE) | 1) * LINE
-    memory = np.empty(rows * row + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    cells = memory[start : start + rows * row].view(dtype).reshape(rows, row // dtype.itemsize)
-    return cells[:, :columns]
+    (rows, columns), size = shape, np.dtype(dtype).itemsize
+    row = (-(-columns * size // LINE) | 1) * LINE
+    return aligned((rows, row // size), dtype)[:, :columns]

@@ -27,6 +27,7 @@ from glassnet.kernels import atomic
 from glassnet.kernels.blas import allowed_threads, blas_threads
 from glassnet.kernels.jit import jit, variant
 from glassnet.kernels.processors import move_to_processor
+from glassnet.kernels.room import aligned
 from glassnet.kernels.tile import AHEAD, BYTES
 
 __all__ = [
@@ -196,7 +197,7 @@ class Team:
         """An array to be written first, the same one at every call with this name, shape and dtype."""
         key = (name, shape, np.dtype(dtype))
         if key not in self._scratch:
-            self._scratch[key] = np.empty(shape, dtype)
+            self._scratch[key] = aligned(shape, dtype)
         return self._scratch[key]
 
     def do(self, share: Share, parts: tuple[tuple[Any, ...], ...]) -> None:

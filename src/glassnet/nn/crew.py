@@ -22,6 +22,7 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.kernels.blas import blas_threads
 from glassnet.kernels.processors import leave_processor, processor
+from glassnet.kernels.room import aligned
 from glassnet.nn.inputs import AffineScaling, Inputs
 from glassnet.nn.layers import Dense
 
@@ -101,7 +102,7 @@ def _stretches(n_rows: int, chunk_rows: int, shares: int, threads: int) -> Itera
 def twin(network: Network) -> Network:
     """A network over the same parameters in the same memory, with gradient and scratch memory of its own."""
     other = object.__new__(type(network))
-    own = {"layers": copy.deepcopy(network.layers), "grad": np.empty_like(network.grad)}
+    own = {"layers": copy.deepcopy(network.layers), "grad": aligned(network.grad.shape, network.dtype)}
     other.__setstate__(network.__getstate__() | own)
     other.chunk_rows = network.chunk_rows
     for layer, new in zip(network.every_layer(), other.every_layer(), strict=True):

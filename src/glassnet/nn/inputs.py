@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.errors import InputError
-from glassnet.kernels.room import spaced
+from glassnet.kernels.room import aligned, spaced
 from glassnet.nn.checks import check_width
 from glassnet.nn.layers import Dense
 
@@ -132,7 +132,7 @@ class Inputs:
         name = "apart" if apart else "close"
         room: Array | None = getattr(self._memory, name, None)
         if room is None or len(room) < n_rows:
-            allocate = spaced if apart else np.empty
+            allocate = spaced if apart else aligned
             room = allocate((n_rows, self.n_inputs), self.dtype)
             setattr(self._memory, name, room)
         return room[:n_rows]

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.errors import InputError
+from glassnet.kernels.room import aligned
 from glassnet.nn.activations import Activation, Function
 from glassnet.nn.activations import activation as resolve
 from glassnet.nn.initializers import Initializer, initializer
@@ -82,7 +83,7 @@ class Layer:
 
     def reserve(self, rows: int, dtype: np.dtype[Any]) -> None:
         """Allocate scratch for batches of up to `rows` rows."""
-        self._full = {name: np.empty((rows, *shape), dtype) for name, shape in self.scratch().items()}
+        self._full = {name: aligned((rows, *shape), dtype) for name, shape in self.scratch().items()}
         for child in self.children():
             child.reserve(rows, dtype)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from glassnet.kernels.room import aligned
 from glassnet.nn import crew
 from glassnet.nn.chain import Chain, chain_of
 from glassnet.nn.checks import check_batch, check_end, check_network, check_precision, check_width
@@ -72,7 +73,7 @@ class Network:
         self.matmul_precision = matmul_precision
         self.couples_rows = any(layer.couples_rows for layer in self.layers)
         self._lay_out()
-        self.theta, self.grad = np.zeros((2, total(self.slots)), self.dtype)
+        self.theta, self.grad = (aligned(total(self.slots), self.dtype, zeros=True) for _ in range(2))
         self.state = np.zeros(total(self.statistics), self.dtype)
         self._bind()
         self.initialize(seed)
@@ -118,7 +119,7 @@ class Network:
         if rows > self.capacity:
             for layer in self.layers:
                 layer.reserve(rows, self.dtype)
-            self._dZ = np.empty((rows, self.n_outputs), self.dtype)
+            self._dZ = aligned((rows, self.n_outputs), self.dtype)
             self.capacity, self.rows, self.chain = rows, 0, None
 
     def use(self, rows: int) -> None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from glassnet import kernels
 from glassnet.errors import InputError
+from glassnet.kernels.room import LINE, aligned
 from glassnet.nn.network import Network
 from glassnet.nn.registry import call_text, entry, refuse_settings
 
@@ -63,9 +64,11 @@ class Optimizer:
     def start(self, network: Network) -> None:
         """Begin with this network: step count and moments at zero."""
         self.t = 0
-        moments = np.zeros((len(self.moments), len(network.theta)), network.dtype)
+        n = len(network.theta)
+        lines = n + -n % LINE  # so that each of them begins a cache line
+        moments = aligned((len(self.moments), lines), network.dtype, zeros=True)
         self._vectors = network.theta, network.grad, moments
-        self.state = dict(zip(self.moments, moments, strict=True))
+        self.state = dict(zip(self.moments, moments[:, :n], strict=True))
         self._bind(network)
 
     def _bind(self, network: Network) -> None:
@@ -98,8 +101,8 @@ class Optimizer:
 
         Returns
         -------
-        theta and grad (P,), the moments (M, P), start and stop (S, 2) of the stretches of them that are
-        treated alike, and `numbers` of each step and stretch, (steps, S, N)
+        theta and grad (P,), the moments (M, P or a few more), start and stop (S, 2) of the stretches of
+        them that are treated alike, and `numbers` of each step and stretch, (steps, S, N)
         """
         rows = []
         for t, factor in enumerate(factors, self.t + 1):

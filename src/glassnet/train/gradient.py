@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glassnet import kernels
+from glassnet.kernels.room import aligned
 from glassnet.nn.crew import over_rows, prepared
 from glassnet.nn.network import Network
 from glassnet.train.feed import Feed
@@ -51,7 +52,7 @@ def _in_parts(
     scale: float,
 ) -> tuple[float, list[float]]:  # fmt: skip
     def learn(network: Network, stretch: slice) -> tuple[float, list[float], Array]:
-        loss, sums, total = 0.0, [0.0] * len(metrics), np.zeros_like(network.grad)
+        loss, sums, total = 0.0, [0.0] * len(metrics), aligned(network.grad.shape, network.dtype, zeros=True)
         for part in train.pieces(network, stretch):
             value, found = _at_once(network, train, rows[part], metrics, draw, scale)
             loss += value
