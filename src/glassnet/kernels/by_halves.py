@@ -48,9 +48,9 @@ _WIDE = 2 * TALL  # rows and columns of a result: its four squares and four of t
 #: terms at a time, rows of A and columns of B whose halves are kept at a time, in the second cache: sums
 #: seldom leave the registers (in squares 6.6 ms in place of 8.3 with 256 terms, 704 x 3072 x 1024)
 _DEEP, _HIGH, _BROAD = 768, 768, 256 if REGISTERS is None else 512
-#: and where those of B are ready: all terms at once, so that sums stay in the registers, of fewer rows (in
-#: squares not tried)
-_DEEP_READY, _HIGH_READY = (3072, 128) if REGISTERS is None else (_DEEP, _HIGH)
+#: and where those of B are ready: all terms at once, so that sums stay in the registers, of so few rows that
+#: they stay in that cache while the columns pass by (in squares not tried)
+_DEEP_READY, _HIGH_READY = (3072, 32) if REGISTERS is None else (_DEEP, _HIGH)
 _SQUARE = TALL * DEPTH  # bytes
 _LEAST, _WORTH = 32, 2**21  # rows, terms and columns, and multiplications, below which it takes as long
 _TERMS = 128  # at least for each member
