@@ -114,6 +114,28 @@ def together(Z: Array, y: Array) -> tuple[Array, Array]:
     return (D**2).sum(axis=1), 2 * D
 
 
+def into_outputs(Z: Array, y: Array) -> tuple[Array, Array]:
+    Z -= y
+    return 0.5 * (Z**2).sum(axis=1), Z
+
+
+def into_targets(Z: Array, y: Array) -> tuple[Array, Array]:
+    y -= Z
+    return 0.5 * (y**2).sum(axis=1), -y
+
+
+def right_in_every_fifth(Z: Array, y: Array) -> tuple[Array, Array]:
+    G = Z - y
+    G[:, np.arange(G.shape[1]) % 5 > 0] *= -1
+    return 0.5 * ((Z - y) ** 2).sum(axis=1), G
+
+
+def wrong_in_one_of_many(Z: Array, y: Array) -> tuple[Array, Array]:
+    G = Z - y
+    G[:, 17] *= 1.5
+    return 0.5 * ((Z - y) ** 2).sum(axis=1), G
+
+
 def failing(Z: Array, y: Array) -> Any:
     raise KeyError("no such thing")
 
@@ -127,6 +149,8 @@ def failing(Z: Array, y: Array) -> Any:
         (lambda Z, y: (((Z - y) ** 2).sum(), 2 * (Z - y)), r"must return shapes \(5,\) and \(5, 1\)"),
         (lambda Z, y: (((Z - y) ** 2)[:, 0], 2 * (Z - y)[:, 0]), r"not \(5,\) and \(5,\)"),
         (together, "a row's loss must not depend on other rows"),
+        (into_outputs, "a loss must not change the arrays it is given"),
+        (into_targets, "a loss must not change the arrays it is given"),
         (failing, "the loss fails on outputs and targets of shape .*KeyError: 'no such thing'"),
     ],
 )
@@ -141,6 +165,34 @@ def test_a_network_checks_a_loss_with_its_own_number_of_outputs(function: Any, n
     Network([Dense(n_checked)], 4, made)
     with pytest.raises(InputError, match=r"the gradient of the loss is wrong: .* \(with 4 outputs\)"):
         Network([Dense(4)], 4, made)
+
+
+@pytest.mark.parametrize("function", [right_in_every_fifth, wrong_in_one_of_many])
+@pytest.mark.parametrize("n_outputs", [18, 20, 100])
+def test_no_output_is_left_out(function: Any, n_outputs: int) -> None:
+    with pytest.raises(InputError, match="the gradient of the loss is wrong"):
+        Custom(function, n_outputs=n_outputs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_outputs": 0}, "n_outputs must be a whole number of at least 1, not 0"),
+        ({"link": "exp"}, "link must be a function from outputs to predictions, not 'exp'"),
+        ({"example_y": []}, "example_y must hold targets, which are numbers"),
+        ({"example_y": "a"}, "example_y must hold targets, which are numbers, not 'a'"),
+    ],
+)
+def test_settings_of_an_own_loss_that_make_no_check(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Custom(lambda Z, y: (((Z - y) ** 2).sum(axis=1), 2 * (Z - y)), **settings)
+
+
+def test_what_looks_like_a_loss_is_answered_with_how_to_make_one() -> None:
+    with pytest.raises(InputError, match=r"Squared is a class: a loss is made with brackets, Squared\(\)"):
+        Network([Dense(1)], 4, Squared)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="is a function: Custom"):
+        Network([Dense(1)], 4, into_outputs)  # type: ignore[arg-type]
 
 
 def test_an_own_loss_is_checked_with_the_targets_that_it_is_for() -> None:
@@ -167,6 +219,47 @@ class ForgetsWeights(Loss):
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
         np.multiply(Z - y, scale, out=dZ)
         return float(0.5 * np.sum((Z - y) ** 2 * np.reshape(w, (-1, 1))) * scale)
+
+
+class OwnSquared(Loss):
+    def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
+        factor = np.reshape(w, (-1, 1)) * scale
+        np.multiply(Z - y, factor, out=dZ)
+        return float(0.5 * np.sum((Z - y) ** 2 * factor))
+
+
+class NeverScales(OwnSquared):
+    def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
+        return super().gradient(Z, y, w, 1.0, dZ)
+
+
+class NeverWeighs(OwnSquared):
+    def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
+        return super().gradient(Z, y, np.ones(1), scale, dZ)
+
+
+class WritesIntoOutputs(OwnSquared):
+    def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
+        value = super().gradient(Z, y, w, scale, dZ)
+        Z[:] = 0
+        return value
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (NeverScales, "with twice the scale the loss is"),
+        (NeverWeighs, "rows count by their weights w"),
+        (WritesIntoOutputs, "a loss must not change the arrays it is given"),
+    ],
+)
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_a_class_of_somebodys_that_leaves_out_what_it_is_told(
+    kind: type[Loss], message: str, n_outputs: int
+) -> None:
+    Network([Dense(n_outputs)], 4, OwnSquared())
+    with pytest.raises(InputError, match=message):
+        Network([Dense(n_outputs)], 4, kind())
 
 
 class HalfCrossEntropy(SoftmaxCrossEntropy):

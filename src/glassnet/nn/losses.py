@@ -20,7 +20,7 @@ from glassnet.errors import InputError
 from glassnet.nn.classes import class_codes, class_weights, fits_classes, no_such_class
 from glassnet.nn.links import sigmoid, softmax
 from glassnet.nn.numbers import checked
-from glassnet.nn.registry import call_text, entry, refuse_settings
+from glassnet.nn.registry import call_text, entry, refuse_class, refuse_settings
 
 __all__ = [
     "LOSSES", "Absolute", "Huber", "Loss", "Poisson", "Quantile", "SigmoidCrossEntropy",
@@ -359,4 +359,7 @@ def loss(spec: str | Loss, **settings: Any) -> Loss:
     if isinstance(spec, Loss):
         refuse_settings("loss", spec, settings)
         return spec
+    refuse_class("loss", spec, Loss)
+    if callable(spec):
+        raise InputError(f"{spec!r} is a function: Custom(...) makes a loss of it, and says what it returns")
     return entry("loss", LOSSES, spec, settings)(**settings)

@@ -14,7 +14,7 @@ from glassnet.nn.losses import Loss, column
 __all__ = ["Custom", "check_loss"]
 
 Array = npt.NDArray[Any]
-_ROWS, _MOST = 5, 24  # of a check; entries of Z that are moved, spread evenly over them
+_ROWS, _MOST = 5, 24  # of a check; entries of Z that are moved one by one
 _H = 1e-5  # half the step
 
 
@@ -26,14 +26,15 @@ class Custom(Loss):
     Parameters
     ----------
     function : Z (B, K) floats, y (B, K) floats -> losses (B,), d losses / dZ (B, K); a row's loss must not
-        depend on the other rows, for large batches are cut into pieces
+        depend on the other rows, for large batches are cut into pieces, nor may it write into Z or y
     link : from outputs to predictions, identity if None
     n_outputs : K for the check
     example_y : (B, K) targets for the check; standard normal numbers if None
 
     Raises
     ------
-    InputError : the function fails, gives other shapes, or a gradient that is not the loss's
+    InputError : the function fails, writes into what it is given, gives other shapes, or a gradient that is
+        not the loss's
 
     Examples
     --------
@@ -48,7 +49,10 @@ class Custom(Loss):
         self, function: Callable[[Array, Array], tuple[Array, Array]],
         link: Callable[[Array], Array] | None = None, n_outputs: int = 1, example_y: Array | None = None,
     ) -> None:  # fmt: skip
-        self.function, self._link, self._example_y = function, link, example_y
+        if link is not None and not callable(link):
+            raise InputError(f"link must be a function from outputs to predictions, not {link!r}")
+        self.function, self._link = function, link
+        self._example_y = None if example_y is None else _numbers(example_y)
         self.check(n_outputs)
 
     def check(self, n_outputs: int) -> None:
@@ -58,12 +62,12 @@ class Custom(Loss):
         ------
         InputError : says which entry is wrong, and for how many outputs
         """
-        rng = np.random.default_rng(0)
-        Z, y = rng.normal(size=(2, _ROWS, n_outputs))
+        if not isinstance(n_outputs, int | np.integer) or n_outputs < 1:
+            raise InputError(f"n_outputs must be a whole number of at least 1, not {n_outputs!r}")
+        Z, y = np.random.default_rng(0).normal(size=(2, _ROWS, n_outputs))
         if self._example_y is not None:
-            given = np.asarray(self._example_y, float)
-            n_rows = min(_ROWS, given.size)
-            Z, y = Z[:n_rows], np.resize(given, (n_rows, n_outputs))  # repeated for a wider network
+            n_rows = min(_ROWS, self._example_y.size)
+            Z, y = Z[:n_rows], np.resize(self._example_y, (n_rows, n_outputs))  # repeated for a wider network
         given_back = self._of(Z, y)
         if not isinstance(given_back, tuple | list) or len(given_back) != 2:
             raise InputError(
@@ -77,12 +81,15 @@ class Custom(Loss):
         _compare(lambda Z, y, w: float(np.sum(self._of(Z, y)[0])), G, Z, y, np.ones(len(Z)))
 
     def _of(self, Z: Array, y: Array) -> Any:
+        given = Z.copy(), y.copy()
         try:
-            return self.function(Z.copy(), y.copy())
+            found = self.function(*given)
         except Exception as error:
             raise InputError(
                 f"the loss fails on outputs and targets of shape {Z.shape}: {type(error).__name__}: {error}"
             ) from error
+        _compare_given(given, (Z, y))
+        return found
 
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
         value, G = self.function(Z, y)
@@ -123,11 +130,19 @@ def check_loss(loss: Loss, n_outputs: int) -> None:
         dZ = np.full_like(Z, np.nan)
         try:
             y = loss.targets(made, n_outputs, Z.dtype)
-            value = loss.gradient(Z, y, w, scale, dZ)
+            given = Z.copy(), y.copy(), w.copy()
+            value = loss.gradient(*given, scale, dZ)
         except Exception:  # other targets may do
             continue
         if np.isfinite(value):
+            _compare_given(given, (Z, y, w))
             _compare(value_of, dZ, Z, y, w)
+            twice = float(loss.gradient(Z, y, w, 2 * scale, dZ))
+            if not np.isclose(twice, 2 * value, rtol=1e-6, atol=1e-6):
+                raise InputError(
+                    f"with twice the scale the loss is {twice:.6g}, not {2 * value:.6g}: its value and its "
+                    "gradient must be multiplied by `scale`, which makes a mean of them"
+                )
             return
 
 
@@ -144,23 +159,46 @@ def _made_targets(classifies: bool, K: int, rng: np.random.Generator) -> Iterato
 def _compare(
     value: Callable[[Array, Array, Array], float], G: Array, Z: Array, y: Array, w: Array
 ) -> None:  # fmt: skip
-    """Compare G (B, K) with what the value of all rows does when an entry of Z is moved a little."""
-    every = max(1, -(-Z.size // _MOST))
-    for entry in range(0, Z.size, every):
-        i, k = divmod(entry, Z.shape[1])
-        up, down = Z.copy(), Z.copy()
-        up[i, k] += _H
-        down[i, k] -= _H
-        measured = (value(up, y, w) - value(down, y, w)) / (2 * _H)
-        if not abs(measured - G[i, k]) <= 1e-4 * (1 + abs(measured)):
+    """Compare G (B, K) with what the value of all rows does when some entries of Z are moved a little."""
+    rng = np.random.default_rng(1)
+
+    def compare(step: Array, told: Array, where: str) -> None:
+        measured = (value(Z + _H * step, y, w) - value(Z - _H * step, y, w)) / (2 * _H)
+        if not abs(measured - told.sum()) <= 1e-4 * (1 + np.abs(told).sum()):
             raise InputError(
-                f"the gradient of the loss is wrong: for output {k} of row {i} it gives {G[i, k]:.4g}, "
+                f"the gradient of the loss is wrong: for {where} it gives {told.sum():.4g}, "
                 f"but the loss changes by {measured:.4g} (with {Z.shape[1]} outputs)"
             )
-    alone = sum(value(Z[i : i + 1], y[i : i + 1], w[i : i + 1]) for i in range(len(Z)))
+
+    for entry in sorted(rng.permutation(Z.size)[:_MOST]):
+        i, k = divmod(int(entry), Z.shape[1])
+        step = np.zeros(Z.shape)
+        step[i, k] = 1
+        compare(step, G[i, k], f"output {k} of row {i}")
+    step = rng.normal(size=Z.shape)
+    compare(step, G * step, "all outputs, moved at random,")
+    alone = sum(w[i] * value(Z[i : i + 1], y[i : i + 1], np.ones(1)) for i in range(len(Z)))
     together = value(Z, y, w)
     if not abs(alone - together) <= 1e-6 * (1 + abs(together)):
         raise InputError(
-            f"the loss of {len(Z)} rows together, {together:.6g}, is not the sum of each row's, {alone:.6g}: "
-            "a row's loss must not depend on other rows, as batches are cut into pieces"
+            f"the loss of {len(Z)} rows together, {together:.6g}, is not the sum of each row's times its "
+            f"weight, {alone:.6g}: rows count by their weights w, and a row's loss must not depend on other "
+            "rows, as batches are cut into pieces"
         )
+
+
+def _compare_given(given: tuple[Array, ...], before: tuple[Array, ...]) -> None:
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(given, before, strict=True)):
+        raise InputError(
+            "a loss must not change the arrays it is given: they are the network's outputs, and your own data"
+        )
+
+
+def _numbers(example_y: Any) -> Array:
+    try:
+        values = np.asarray(example_y, float)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if not values.size:
+        raise InputError(f"example_y must hold targets, which are numbers, not {example_y!r}")
+    return values

@@ -10,7 +10,7 @@ import numpy as np
 
 from glassnet.errors import InputError, unknown_name
 
-__all__ = ["call_text", "entry", "refuse_settings"]
+__all__ = ["call_text", "entry", "refuse_class", "refuse_settings"]
 
 T = TypeVar("T")
 
@@ -48,6 +48,12 @@ def call_text(thing: object, settings: Mapping[str, Any]) -> str:
         return value.__name__ if inspect.isroutine(value) else repr(value)
 
     return f"{type(thing).__name__}({', '.join(f'{k}={told(v)}' for k, v in settings.items())})"
+
+
+def refuse_class(kind: str, given: object, base: type) -> None:
+    """A class where one of its objects belongs: say how that is made."""
+    if isinstance(given, type) and issubclass(given, base):
+        raise InputError(f"{given.__name__} is a class: a {kind} is made with brackets, {given.__name__}()")
 
 
 def refuse_settings(kind: str, ready: object, settings: Mapping[str, Any]) -> None:
