@@ -102,6 +102,9 @@ def test_a_given_validation_part_is_not_drawn_again() -> None:
     [
         ([10, 10], {"validation": 1.2}, "validation=1.2 is not a fraction"),
         ([10, 10], {"test": -0.1}, "test=-0.1 is not a fraction"),
+        ([10, 10], {"validation": "0.2"}, "validation='0.2' is not a fraction"),
+        ([10, 10], {"seed": -1}, "seed must be a whole number of at least 0, not -1"),
+        ([10, 10], {"seed": 1.5}, "seed must be a whole number of at least 0, not 1.5"),
         ([10, 10], {"validation": 0.6, "test": 0.4}, "nothing to train on"),
         ([10, 10], {"validation": 0.01}, "is 0 rows"),
         ([20], {}, "one class only"),

@@ -163,6 +163,7 @@ def test_little_or_dull_data_is_learned_from_all_the_same() -> None:
         ({"ema": 1.0}, "The 'ema' parameter"),
         ({"class_weight": "even"}, "The 'class_weight' parameter"),
         ({"schedule": "cosin"}, "The 'schedule' parameter"),
+        ({"hidden_layer_sizes": (2.5,)}, r"hidden_layer_sizes must be whole numbers, got \[2.5\]"),
         ({"hidden_layer_sizes": (5, 0)}, r"hidden_layer_sizes must be > 0, got \[5, 0\]"),
         ({"dropout": [0.1, 0.2]}, "dropout has 2 entries for 1 hidden layers"),
         ({"activation": [np.sum]}, "activation 'sum' must keep the shape"),

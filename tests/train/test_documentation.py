@@ -19,6 +19,7 @@ def test_the_examples_run_and_print_what_they_say(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(train.METRICS, "top_3", None)  # an example's, not there any more afterwards
     names: dict[str, object] = {}
     for block in re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL):
         exec(compile(block, "engine.md", "exec"), names)
@@ -27,8 +28,10 @@ def test_the_examples_run_and_print_what_they_say(
     assert re.match(r"<History of \d+ epochs, at last loss", lines[1])
     assert 0.95 < float(lines[2]) < 1
     assert 0.5 < float(lines[3]) < 1
-    assert lines[4] == "True"
-    assert float(lines[5].split()[0]) > 0.9
+    right, among_three = map(float, lines[4].split())
+    assert 0.8 < right < among_three <= 1
+    assert lines[5] == "True"
+    assert float(lines[6].split()[0]) > 0.9
     assert "the derivative of activation 'bent' is wrong: at z = " in printed
     assert "layer 1 (Shift): w right" in printed
     assert "right" in lines[-2]

@@ -30,6 +30,7 @@ from glassnet.nn import (
 from glassnet.train import (
     L1,
     L2,
+    METRICS,
     Callback,
     ClipNorm,
     ClipValue,
@@ -293,6 +294,20 @@ def test_metrics_of_values_are_of_predictions() -> None:
     apart = network.predict(X.astype(float))[:, 0] - counts
     assert history["val_squared_error"][-1] == pytest.approx(np.mean(apart**2))
     assert history["absolute_error"][-1] == pytest.approx(np.mean(np.abs(apart)))
+
+
+def test_a_metric_of_ones_own_is_recorded_of_classes_and_of_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    def outputs_above_zero(Z: Array, y: Array) -> float:
+        return float((Z > 0).sum())
+
+    monkeypatch.setitem(METRICS, "above_zero", outputs_above_zero)
+    for loss, targets in (("softmax_cross_entropy", RNG.integers(0, 2, len(X))), ("squared", X[:, :2])):
+        network = net(loss=loss, n_outputs=2, dtype="float64")
+        feed = Feed(network, X, targets)
+        history = fit(network, feed, validation=feed, metrics=["above_zero"], optimizer=SGD(1e-30), epochs=2)
+        expected = (network.logits(X) > 0).sum() / len(X)
+        assert history["above_zero"] == pytest.approx([expected, expected])
+        assert history["val_above_zero"] == pytest.approx([expected, expected])
 
 
 def test_several_labels_at_once() -> None:

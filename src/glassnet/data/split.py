@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import numpy.typing as npt
@@ -115,8 +116,8 @@ def split(
 
 def _check_fractions(validation: float, test: float) -> None:
     for name, fraction in (("validation", validation), ("test", test)):
-        if not 0 <= fraction < 1:
-            raise InputError(f"{name}={fraction} is not a fraction: give 0 <= {name} < 1, e.g. 0.2")
+        if not isinstance(fraction, Real) or not 0 <= fraction < 1:
+            raise InputError(f"{name}={fraction!r} is not a fraction: give 0 <= {name} < 1, e.g. 0.2")
     if validation + test >= 1:
         raise InputError(
             f"validation={validation} and test={test} leave nothing to train on: their sum must be < 1"
