@@ -29,7 +29,7 @@ HOUSE: dict[str, tuple[int, str, str]] = {
     "errors": (0, "", ""),
     "findings": (0, "", ""),
     "progress": (0, "", ""),
-    "seeds": (0, "", "numpy"),
+    "seeds": (0, "errors", "numpy"),
     "bar": (1, "", "rich"),
     "kernels": (1, "", "numpy numba llvmlite threadpoolctl"),
     "data": (1, "kernels", "numpy numba llvmlite scipy sklearn joblib polars PIL pooch platformdirs"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from glassnet.errors import InputError
 from glassnet.nn import ACTIVATIONS, INITIALIZERS, Dense, LayerNorm, Network, initializer
 
 VARIANCES = {  # of a matrix from 400 inputs to 100 outputs
@@ -54,3 +57,26 @@ def test_the_signal_keeps_its_size_through_ten_layers(f: str) -> None:
     X = np.random.default_rng(0).normal(size=(100, 200)).astype(np.float32)
     out = network.forward(X)
     assert 0.02 < out.std() < 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"init": lambda rng, i, o: np.arange(i * o).reshape(o, i)},
+         r"first values of W of Dense\(units=3, .* have shape \(3, 5\), but need \(5, 3\)"),
+        ({"init": lambda rng, i, o: np.zeros((i, i))}, r"W of Dense.* have shape \(5, 5\), but"),
+        ({"bias_init": lambda rng, i, o: np.zeros(i)}, r"b of Dense.* have shape \(5,\), but need \(3,\)"),
+        ({"init": lambda rng, i, o: np.full((i, o), np.nan)}, "W of Dense.* must be finite in float32"),
+        ({"init": lambda rng, i, o: np.full((i, o), 1e300)}, "W of Dense.* must be finite in float32"),
+        ({"bias_init": lambda rng, i, o: np.inf}, "b of Dense.* must be finite"),
+        ({"bias_init": lambda rng, i, o: "a"}, "b of Dense.* must be numbers"),
+    ],
+)  # fmt: skip
+def test_first_values_that_do_not_fit_are_refused(wrong: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Network([Dense(3, **wrong)], 5)
+
+
+def test_a_function_may_give_one_number_for_all() -> None:
+    network = Network([Dense(3, bias_init=lambda rng, i, o: 0.5)], 5)  # type: ignore[arg-type, return-value]
+    assert network.layers[0].b.tolist() == [0.5] * 3

@@ -19,6 +19,7 @@ from glassnet.nn import (
     LayerNorm,
     Network,
     Residual,
+    RMSNorm,
     SoftmaxCrossEntropy,
     activation,
     gradient_check,
@@ -216,3 +217,46 @@ def test_clipping_leaves_what_is_not_finite_where_it_is() -> None:
 def test_far_from_zero_a_right_derivative_is_right(own: Any) -> None:
     with np.errstate(all="raise"):
         activation(own)
+
+
+@pytest.mark.parametrize("wrong", [[RMSNorm(), Dense(5)], "relu", RMSNorm])
+def test_a_residual_block_takes_layers_one_by_one(wrong: Any) -> None:
+    with pytest.raises(
+        InputError, match=r"one by one, Residual\(RMSNorm\(\), Dense\(5\)\), not .*(RMS|relu)"
+    ):
+        Residual(wrong)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+def test_numpys_whole_numbers_serve_as_widths_and_seed(kind: type[Any], tmp_path: Path) -> None:
+    network = Network([Dense(kind(200), "relu"), Dense(kind(2))], kind(5), seed=kind(3))
+    plain = Network([Dense(200, "relu"), Dense(2)], 5, seed=3)
+    np.testing.assert_array_equal(network.predict(np.ones((7, 5))), plain.predict(np.ones((7, 5))))
+    save_network(network, tmp_path / "net.safetensors")
+    assert repr(load_network(tmp_path / "net.safetensors")) == repr(plain)
+
+
+@pytest.mark.parametrize("first", [2.0, [0.0, 1.0], lambda rng, i, o: np.ones(o)])
+def test_without_a_bias_there_is_nothing_to_begin_with(first: Any) -> None:
+    with pytest.raises(InputError, match="with bias=False there is no b"):
+        Dense(2, bias=False, bias_init=first)
+
+
+def test_a_layer_without_bias_is_saved_and_told(tmp_path: Path) -> None:
+    network = Network([Dense(2, bias=False)], 4)
+    save_network(network, tmp_path / "net.safetensors")
+    again = load_network(tmp_path / "net.safetensors")
+    assert repr(again.layers[0]) == "Dense(units=2, activation='identity', bias=False)"
+    np.testing.assert_array_equal(again.predict(X), network.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("coarse", "said"),
+    [
+        (lambda Z: np.tanh(Z.astype(np.float32)), "must keep the type .* turned float64 into float32"),
+        (lambda Z: np.tanh(Z.astype(np.float32)).astype(Z.dtype), "no certain derivative.* keep the type"),
+    ],
+)
+def test_an_activation_must_keep_the_type(coarse: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        activation(coarse)

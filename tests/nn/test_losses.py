@@ -189,7 +189,7 @@ def test_settings_of_an_own_loss_that_make_no_check(settings: dict[str, Any], me
 
 
 def test_what_looks_like_a_loss_is_answered_with_how_to_make_one() -> None:
-    with pytest.raises(InputError, match=r"Squared is a class: a loss is made with brackets, Squared\(\)"):
+    with pytest.raises(InputError, match=r"Squared is a class: the loss is made with brackets, Squared\(\)"):
         Network([Dense(1)], 4, Squared)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="is a function: Custom"):
         Network([Dense(1)], 4, into_outputs)  # type: ignore[arg-type]

@@ -371,3 +371,30 @@ def test_bad_settings_are_refused() -> None:
         optimizer("adam", epsi=0.9)
     with pytest.raises(InputError, match="already made: it cannot take the settings"):
         optimizer(Adam(), lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("sgd", {"lr": True}, "learning rate must be a positive number, not True"),
+        ("sgd", {"weight_decay": "a"}, "weight_decay must be a number, not 'a'"),
+        ("adam", {"weight_decay": math.inf}, "weight_decay must be finite, not inf"),
+        *(
+            (name, {"eps": eps}, f"eps must .*, not {eps!r}")
+            for name in ("adagrad", "rmsprop", "adam", "adamw", "nadam", "radam")
+            for eps in ("a", math.nan, math.inf, -1)
+        ),
+        ("momentum", {"momentum": "a"}, "momentum must be a number, not 'a'"),
+        ("rmsprop", {"rho": math.nan}, r"rho must be in \[0, 1\), not nan"),
+        ("adam", {"beta1": None}, "beta1 must be a number, not None"),
+        ("lion", {"beta2": 1.0}, r"beta2 must be in \[0, 1\), not 1.0"),
+    ],
+)
+def test_a_setting_that_is_no_fitting_number_is_refused(name: str, settings: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        optimizer(name, **settings)
+
+
+def test_settings_at_their_ends_are_taken() -> None:
+    told = repr(Adam(lr=np.float32(1), beta1=0, eps=0))
+    assert told == "Adam(lr=np.float32(1.0), weight_decay=0.0, beta1=0, beta2=0.999, eps=0)"

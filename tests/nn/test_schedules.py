@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
+from glassnet.errors import InputError
 from glassnet.nn import SCHEDULES, schedule, warm_up
 
 # Values at progress 0, 1/4, 1/2, 3/4 and 1.
@@ -61,3 +63,18 @@ def test_settings() -> None:
     own = schedule(lambda p: 2 - p)
     assert (own(0), own(1)) == (2, 1)
     assert warm_up(own, 0.0) is own
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("step", {"drops": -1}, "drops must be a whole number, 0 or more, not -1"),
+        ("step", {"drops": 1.5}, "drops must be a whole number, 0 or more, not 1.5"),
+        ("one_cycle", {"peak": -1}, r"peak must be in \[0, 1\), not -1"),
+        ("one_cycle", {"peak": 1.2}, r"peak must be in \[0, 1\), not 1.2"),
+        ("cosine", {"warm": "0.1"}, "share of warm-up must be a number, not '0.1'"),
+    ],
+)
+def test_settings_out_of_their_bounds_are_refused(name: str, settings: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        schedule(name, **settings)

@@ -212,8 +212,8 @@ def custom(f: Function, df: Function | None = None, *, init: str = "he_normal") 
 
     Raises
     ------
-    InputError : f changes the shape or its argument, mixes the numbers of an array, gives no finite numbers
-        on [-4, 4], or df is not its derivative
+    InputError : f changes the shape or its argument, gives a coarser type than it is given, mixes the numbers
+        of an array, gives no finite numbers on [-4, 4], or df is not its derivative
     """
     label = getattr(f, "__name__", type(f).__name__)
     return _checked(Activation(f"custom {label}", f, df or _NumericDerivative(f), False, init))
@@ -235,6 +235,10 @@ def _checked(activation: Activation) -> Activation:
         raise InputError(f"activation {label!r} must keep the shape: it turned {Z.shape} into {A.shape}")
     if not np.array_equal(given, Z):
         raise InputError(f"activation {label!r} must not change the array it is given")
+    if A.dtype.kind == "f" and A.dtype.itemsize < Z.dtype.itemsize:
+        raise InputError(
+            f"activation {label!r} must keep the type it is given: it turned {Z.dtype} into {A.dtype}"
+        )
     if not np.isfinite(A).all():
         bad = float(Z[~np.isfinite(A)][0])
         raise InputError(f"activation {label!r} is not finite at z = {bad:.2f}")
@@ -268,6 +272,11 @@ def _check_derivative(activation: Activation, label: str, Z: Array) -> None:
         wrong &= np.isfinite(measured)
     if wrong.any():
         z, c, m = float(Z[wrong][0]), float(claimed[wrong][0]), float(measured[wrong][0])
+        if isinstance(activation.df, _NumericDerivative):
+            raise InputError(
+                f"activation {label!r} has no certain derivative: at z = {z:.2f} it changes by {c:.4g} or by "
+                f"{m:.4g}, as the step is; it must be smooth, and keep the type it is given in all its work"
+            )
         raise InputError(
             f"the derivative of activation {label!r} is wrong: at z = {z:.2f} it gives {c:.4g}, "
             f"but f changes by {m:.4g}; f' must be a function of {'f(z)' if activation.from_output else 'z'}"

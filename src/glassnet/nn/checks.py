@@ -20,8 +20,12 @@ DTYPES = ("float32", "float64")
 MATMUL_PRECISIONS = ("full", "bfloat16")
 
 
-def check_network(layers: Sequence[Any], n_inputs: Any, dtype: npt.DTypeLike, seed: Any) -> None:
+def check_network(layers: Sequence[Any], n_inputs: Any, dtype: npt.DTypeLike, seed: Any) -> tuple[int, int]:
     """Refuse what `Network` was given where it makes no sense.
+
+    Returns
+    -------
+    n_inputs and seed as Python's own numbers: NumPy's small ones overflow, and a file cannot hold them
 
     Raises
     ------
@@ -44,6 +48,7 @@ def check_network(layers: Sequence[Any], n_inputs: Any, dtype: npt.DTypeLike, se
         raise unknown_name("dtype", dtype, DTYPES) from None
     if kind not in (np.float32, np.float64):
         raise InputError(f"dtype must be float32 or float64, not {kind}")
+    return int(n_inputs), int(seed)
 
 
 def check_end(last: Layer, loss: Loss, n_outputs: int) -> None:

@@ -5,6 +5,7 @@ views of the network's `theta`, and their gradients views of its `grad` (W, b, d
 values, write into them: `layer.W[:] = ...`; with `layer.W = ...` the layer would forget where they are, and
 training would change numbers that it no longer uses. What a layer needs for a batch it says in `scratch`;
 `reserve` allocates that once, for the largest batch, and `use` makes views of it for a smaller one.
+`forward(X)` must not write into X, which may be the user's own data or what another layer still needs;
 `backward(dA)` may overwrite dA, and returns dX.
 
 To add a layer: a class, its name in `LAYERS` (nn/save.py) and an example in the table of the gradient checks;
@@ -159,7 +160,7 @@ class Dense(Layer):
     ) -> None:  # fmt: skip
         if not isinstance(units, int | np.integer) or units < 1:
             raise InputError(f"a Dense layer needs a whole number of units, at least 1, not {units!r}")
-        self.units, self.f, self.bias = units, resolve(activation), bias
+        self.units, self.f, self.bias = int(units), resolve(activation), bias  # a uint8 would overflow
         self.usual_init = "standard_normal" if ntk else self.f.init
         self.init: Any = self.usual_init if init is None else _first_values("init", init)
         self.bias_init: Any = _first_values("bias_init", bias_init)
@@ -169,6 +170,8 @@ class Dense(Layer):
             if isinstance(bias_init, str):
                 raise InputError(f"bias_init must be a number, an array or a function, not {bias_init!r}")
             checked("bias_init", self.bias_init)
+        if not bias and np.any(self.bias_init != 0.0):
+            raise InputError("with bias=False there is no b to begin with bias_init: leave out one of them")
         self.ntk = ntk
         self.weight_lr = checked("weight_lr", weight_lr, "not be negative")
         self.bias_lr = checked("bias_lr", bias_lr, "not be negative")
@@ -292,7 +295,7 @@ class Residual(Layer):
 
     A pre-norm bottleneck for 128 inputs, x + W2 f(W1 norm(x) + b1) + b2:
 
-    >>> from glassnet.nn import RMSNorm
+    >>> from glassnet.nn import Dense, Residual, RMSNorm
     >>> Residual(RMSNorm(), Dense(512, "gelu"), Dense(128))
     Residual(RMSNorm(eps=1e-06), Dense(units=512, activation='gelu'), Dense(units=128, activation='identity'))
     """
@@ -303,6 +306,11 @@ class Residual(Layer):
     def __init__(self, *layers: Layer) -> None:
         if not layers:
             raise InputError("a Residual block needs at least one layer")
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise InputError(
+                    f"a Residual block takes layers one by one, Residual(RMSNorm(), Dense(5)), not {layer!r}"
+                )
         self.layers = [copy.deepcopy(layer) for layer in layers]
 
     @property

@@ -126,9 +126,27 @@ def draw(
     rngs = {id(layer): stream(seed, "init", i) for i, layer in enumerate(with_some)}
     for places, vector in ((slots, theta), (statistics, state)):
         for layer, p, where in places:
-            vector[where] = np.ravel(p.start(rngs[id(layer)]))
+            vector[where] = _first_values(layer, p, rngs[id(layer)], vector.dtype)
+    for layer, p, where in slots:
+        if not np.isfinite(theta[where]).all():
+            raise InputError(f"the first values of {p.name} of {layer!r} must be finite in {theta.dtype}")
     for i, layer in enumerate(layers):
         layer.rng = stream(seed, "dropout", i)
+
+
+def _first_values(layer: Layer, p: Parameter, rng: np.random.Generator, dtype: np.dtype[Any]) -> Array:
+    """What a parameter begins with, one number or one for each: it may come from somebody's function."""
+    given = p.start(rng)
+    try:
+        with np.errstate(over="ignore"):  # what is too large is infinite then, which `draw` refuses
+            values = np.asarray(given, dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the first values of {p.name} of {layer!r} must be numbers: {error}") from error
+    if values.shape not in ((), p.shape):
+        raise InputError(
+            f"the first values of {p.name} of {layer!r} have shape {values.shape}, but need {p.shape}"
+        )
+    return values.ravel()
 
 
 def segments(slots: list[Slot]) -> list[Segment]:

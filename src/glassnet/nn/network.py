@@ -65,7 +65,7 @@ class Network:
         self, layers: Sequence[Layer], n_inputs: int, loss: str | Loss = "softmax_cross_entropy", *,
         dtype: npt.DTypeLike = "float32", seed: int = 0, matmul_precision: str = "full",
     ) -> None:  # fmt: skip
-        check_network(layers, n_inputs, dtype, seed)
+        n_inputs, seed = check_network(layers, n_inputs, dtype, seed)
         self.layers = [copy.deepcopy(layer) for layer in layers]
         self.n_inputs, self.loss, self.dtype, self.seed = n_inputs, resolve_loss(loss), np.dtype(dtype), seed
         self.n_outputs, self.first = build(self.layers, n_inputs)  # backward stops at the first one trained

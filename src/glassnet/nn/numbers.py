@@ -14,6 +14,7 @@ _RULES: dict[str, Callable[[float], bool]] = {
     "be finite": lambda value: True,
     "be positive": lambda value: value > 0,
     "not be negative": lambda value: value >= 0,
+    "be a whole number, 0 or more": lambda value: value >= 0 and value % 1 == 0,
     "be in [0, 1)": lambda value: 0 <= value < 1,
     "be in [0, 1]": lambda value: 0 <= value <= 1,
     "lie between 0 and 1": lambda value: 0 < value < 1,

@@ -3,8 +3,11 @@
 In the formulas g is the gradient, lr the learning rate, t the number of the step from 1, and all
 operations are element by element. `weight_decay` is decoupled everywhere (Loshchilov & Hutter 2019):
 theta shrinks by the factor 1 - lr * weight_decay, weights only, never biases or norms.
+
 To add one: a class with `moments`, its name in `OPTIMIZERS`, and `update`; or, if its pass over theta is one
-of the kernels, the `kernel`'s name and the `numbers` that it takes.
+of the kernels, the `kernel`'s name and the `numbers` that it takes. What changes from step to step must be
+one of the `moments`, or follow from the number of the step, `self.t`: a checkpoint keeps these and nothing
+else, and only these begin anew with the next fit. A counter of its own would simply go on counting.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.kernels.room import LINE, aligned
 from glassnet.nn.network import Network
-from glassnet.nn.registry import call_text, entry, refuse_settings
+from glassnet.nn.numbers import checked
+from glassnet.nn.registry import call_text, entry, refuse_class, refuse_settings
 
 __all__ = [
     "OPTIMIZERS",
@@ -54,9 +58,10 @@ class Optimizer:
     kernel: ClassVar[str] = ""  # the pass over theta in `kernels` that `update` is, unless it says otherwise
 
     def __init__(self, lr: float, weight_decay: float = 0.0) -> None:
-        if not (isinstance(lr, int | float | np.number) and lr > 0 and math.isfinite(lr)):
+        number = isinstance(lr, int | float | np.integer | np.floating) and not isinstance(lr, bool)
+        if not (number and 0 < lr < math.inf):
             raise InputError(f"the learning rate must be a positive number, not {lr!r}")
-        if not weight_decay >= 0:
+        if checked("weight_decay", weight_decay) < 0:
             raise InputError(f"weight_decay must not be negative: {weight_decay}")
         self.lr, self.weight_decay = lr, weight_decay
         self.t = 0
@@ -139,12 +144,6 @@ class Optimizer:
         return {k: v for k, v in self.__dict__.items() if k not in made_by_start}
 
 
-def _check_share(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 <= value < 1:
-            raise InputError(f"{name} must be in [0, 1), not {value}")
-
-
 class SGD(Optimizer):
     """theta -= lr g (Robbins & Monro 1951).
 
@@ -176,8 +175,7 @@ class Momentum(Optimizer):
 
     def __init__(self, lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
-        _check_share(momentum=momentum)
-        self.momentum = momentum
+        self.momentum = checked("momentum", momentum, "be in [0, 1)")
 
     def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.momentum, self.nesterov, decay
@@ -197,7 +195,7 @@ class Adagrad(Optimizer):
 
     def __init__(self, lr: float = 0.01, eps: float = 1e-10, weight_decay: float = 0.0) -> None:
         super().__init__(lr, weight_decay)
-        self.eps = eps
+        self.eps = checked("eps", eps, "not be negative")
 
     def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.eps, decay
@@ -213,8 +211,8 @@ class RMSProp(Optimizer):
         self, lr: float = 0.001, rho: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0
     ) -> None:
         super().__init__(lr, weight_decay)
-        _check_share(rho=rho)
-        self.rho, self.eps = rho, eps
+        self.rho = checked("rho", rho, "be in [0, 1)")
+        self.eps = checked("eps", eps, "not be negative")
 
     def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.rho, self.eps, decay
@@ -235,8 +233,9 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(lr, weight_decay)
-        _check_share(beta1=beta1, beta2=beta2)
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.beta1 = checked("beta1", beta1, "be in [0, 1)")
+        self.beta2 = checked("beta2", beta2, "be in [0, 1)")
+        self.eps = checked("eps", eps, "not be negative")
 
     def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         c1, c2 = 1.0 - self.beta1**t, 1.0 - self.beta2**t
@@ -309,8 +308,8 @@ class Lion(Optimizer):
         self, lr: float = 1e-4, beta1: float = 0.9, beta2: float = 0.99, weight_decay: float = 0.0
     ) -> None:
         super().__init__(lr, weight_decay)
-        _check_share(beta1=beta1, beta2=beta2)
-        self.beta1, self.beta2 = beta1, beta2
+        self.beta1 = checked("beta1", beta1, "be in [0, 1)")
+        self.beta2 = checked("beta2", beta2, "be in [0, 1)")
 
     def numbers(self, t: int, lr: float, decay: float) -> tuple[float, ...]:
         return lr, self.beta1, self.beta2, decay
@@ -339,8 +338,7 @@ def optimizer(spec: str | Optimizer, **settings: Any) -> Optimizer:
     if isinstance(spec, Optimizer):
         refuse_settings("optimizer", spec, settings)
         return spec
-    if isinstance(spec, type) and issubclass(spec, Optimizer):
-        raise InputError(f"{spec.__name__} is a class: an optimizer is made with brackets, {spec.__name__}()")
+    refuse_class("optimizer", spec, Optimizer)
     if spec in ("lbfgs", "l-bfgs"):
         raise InputError(f"{spec!r} looks at all rows at once and sets its own steps: train with fit_lbfgs")
     return entry("optimizer", OPTIMIZERS, spec, settings)(**settings)

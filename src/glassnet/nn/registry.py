@@ -53,7 +53,7 @@ def call_text(thing: object, settings: Mapping[str, Any]) -> str:
 def refuse_class(kind: str, given: object, base: type) -> None:
     """A class where one of its objects belongs: say how that is made."""
     if isinstance(given, type) and issubclass(given, base):
-        raise InputError(f"{given.__name__} is a class: a {kind} is made with brackets, {given.__name__}()")
+        raise InputError(f"{given.__name__} is a class: the {kind} is made with brackets, {given.__name__}()")
 
 
 def refuse_settings(kind: str, ready: object, settings: Mapping[str, Any]) -> None:

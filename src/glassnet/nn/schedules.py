@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from glassnet.errors import InputError
+from glassnet.nn.numbers import checked
 from glassnet.nn.registry import entry, refuse_settings
 
 __all__ = ["SCHEDULES", "Schedule", "schedule", "warm_up"]
@@ -78,8 +79,7 @@ def warm_up(then: Schedule, share: float) -> Schedule:
     >>> [round(warm(p), 3) for p in (0.0, 0.05, 0.1, 1.0)]
     [0.0, 0.5, 1.0, 0.0]
     """
-    if not 0 <= share < 1:
-        raise InputError(f"the share of warm-up must be in [0, 1), not {share}")
+    checked("the share of warm-up", share, "be in [0, 1)")
     return partial(_warm, then=then, share=share) if share > 0 else then
 
 
@@ -94,6 +94,9 @@ SCHEDULES: dict[str, Callable[..., float]] = {
     "coslog4": coslog4,
 }
 
+#: Settings that a schedule would work with outside these bounds, but not as it says.
+_BOUNDS = {"drops": "be a whole number, 0 or more", "peak": "be in [0, 1)"}
+
 
 def schedule(spec: str | Schedule, *, warm: float = 0.0, **settings: Any) -> Schedule:
     """The schedule of that name with its settings, or the function itself; `warm` puts a warm-up in front.
@@ -107,6 +110,9 @@ def schedule(spec: str | Schedule, *, warm: float = 0.0, **settings: Any) -> Sch
     if spec == "reduce_on_plateau":
         raise InputError(f"{spec!r} looks at more than progress: it is a callback, ReduceOnPlateau(...)")
     chosen = partial(entry("schedule", SCHEDULES, spec, settings), **settings)
+    for name in settings:
+        if name in _BOUNDS:
+            checked(name, settings[name], _BOUNDS[name])
     try:  # a wrong setting is an error here, not in the middle of the training
         fine = all(0 <= chosen(p) < math.inf for p in (0.0, 0.5, 1.0))
     except (ArithmeticError, TypeError, ValueError):
