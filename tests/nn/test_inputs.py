@@ -153,3 +153,15 @@ def test_what_does_not_fit_is_refused() -> None:
         net.predict(X[0], SCALING)
     with pytest.raises(InputError, match=r"the scaling has shape \(95,\), but X has 96 columns"):
         net.predict(X[:5], Scaling(np.ones(95), np.zeros(95)))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (([[1.0, 2.0], [3.0]],), "X must be an array, but its rows are of different lengths"),
+        ((X, "unit"), "scaling must have a scale and a shift, .* not 'unit'"),
+    ],
+)
+def test_what_is_no_array_and_no_scaling_is_refused_in_words(given: tuple[Any, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        network().predict(*given)

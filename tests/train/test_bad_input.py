@@ -48,6 +48,7 @@ from glassnet.train import (
     Run,
     TimeLimit,
     fit,
+    fit_lbfgs,
 )
 
 X, Y = np.zeros((6, 4), np.float32), np.array([0, 1, 0, 1, 0, 1])
@@ -112,6 +113,20 @@ FEEDS: list[tuple[str, Callable[[], Any], str]] = [
      r"must have shape \(6,\), one weight for each row, not \(3,\)"),
     ("zero class", lambda: Feed(net(SoftmaxCrossEntropy(class_weight=[0, 1])), X, Y * 0),
      "weights of all rows are zero"),
+    ("weights of text", lambda: Feed(net(), X, Y, sample_weight=["a"] * 6),  # type: ignore[arg-type]
+     "sample_weight must hold numbers, one weight for each row"),
+    ("ragged X", lambda: Feed(net(), [[1, 2, 3, 4], [1]], Y[:2]),  # type: ignore[arg-type]
+     "X must be an array, but its rows are of different lengths"),
+    ("ragged y", lambda: Feed(net(), X[:2], [[0], [0, 1]]),  # type: ignore[arg-type]
+     "y must be an array, but its rows"),
+    ("one number for rows", lambda: Feed(net(), X, Y, rows=3),  # type: ignore[arg-type]
+     r"rows must be row numbers, not 3: give an array such as np.arange\(3\)"),
+    ("slice for rows", lambda: Feed(net(), X, Y, rows=slice(0, 3)),  # type: ignore[arg-type]
+     r"not slice\(0, 3, None\)"),
+    ("name of a scaling", lambda: Feed(net(), X, Y, scaling="unit"),  # type: ignore[arg-type]
+     r"scaling must have a scale and a shift, as fit_scaling\(X, 'unit'\) gives them, not 'unit'"),
+    ("name of an augmenter", lambda: Feed(net(), X, Y, augment="flip"),  # type: ignore[arg-type]
+     "augment must be a function of rows and a random generator .* not 'flip'"),
     ("class weights", lambda: Feed(net(SoftmaxCrossEntropy(class_weight=[1, 1, 2])), X, Y),
      "class_weight has 3 factors, but there are 2 classes"),
     ("weights of labels", lambda: Feed(net(SigmoidCrossEntropy(class_weight=[1, 2])), X, np.ones((6, 2))),
@@ -166,12 +181,22 @@ class Never(Callback):
         ({"metrics": ["squared_error"]}, "'squared_error' does not fit the loss SoftmaxCrossEntropy"),
         ({"metrics": "accuracy"}, r"metrics is a list of names, also of one: metrics=\['accuracy'\]"),
         ({"optimizer": "lbfgs"}, "train with fit_lbfgs"),
-        ({"optimizer": SGD}, r"SGD is a class: an optimizer is made with brackets, SGD\(\)"),
+        ({"optimizer": SGD}, r"SGD is a class: the optimizer is made with brackets, SGD\(\)"),
         ({"schedule": "reduce_on_plateau"}, r"it is a callback, ReduceOnPlateau\(...\)"),
         ({"schedule": falling}, "the schedule falling gives -0.1.* at progress 0.6: .* at least 0"),
         ({"schedule": lambda p: math.nan if p > 0.6 else 1.0}, "gives nan at progress 0.8: a factor"),
         ({"schedule": lambda p: None}, "gives None at progress 0: a factor"),
         ({"schedule": lambda p: np.full(2, p)}, "must be a number of at least 0"),
+        ({"treatments": L2(1e-3)}, r"treatments is a list, also of one: treatments=\[...\], not L2"),
+        ({"treatments": "l2"}, "treatments is a list"),
+        ({"treatments": ["l2"]}, r"treatments\[0\] is 'l2': give L2"),
+        ({"treatments": [L2(0.1), ClipNorm]}, r"treatments\[1\] is the class ClipNorm: give an object"),
+        ({"shuffle": "yes"}, "shuffle must be True, False, or a function"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
+        ({"seed": None}, "seed must be a whole number of at least 0, not None"),
+        ({"seed": 1.5}, "not 1.5"),
+        ({"seed": "a"}, "not 'a'"),
+        ({"resume": "run.npz"}, "resume must be a Run, as load_checkpoint gives one, not 'run.npz'"),
         ({"validation": (X, Y)}, r"validation must be a Feed, not tuple: make one, Feed\(network, X, y\)"),
     ],
 )
@@ -187,6 +212,19 @@ def test_rows_come_as_a_feed() -> None:
     network = net()
     with pytest.raises(InputError, match=r"train must be a Feed, not ndarray: make one, Feed\(net"):
         fit(network, X)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, "much"])
+@pytest.mark.parametrize("train", [fit, fit_lbfgs])
+def test_a_treatment_says_what_it_adds(train: Any, given: Any) -> None:
+    def shrink(network: Network, weight: float) -> Any:
+        return given
+
+    network = net()
+    before = network.theta.copy()
+    with pytest.raises(InputError, match="the treatment shrink must return what it adds to the loss"):
+        train(network, Feed(network, X, Y), treatments=[shrink])
+    assert np.array_equal(network.theta, before)
 
 
 def test_a_schedule_that_goes_wrong_where_nobody_looked_stops_at_that_step() -> None:
@@ -331,6 +369,12 @@ MADE: list[tuple[Callable[[], Any], str]] = [
     (lambda: MaxNorm(math.nan), "max_norm must be positive, not nan"),
     (lambda: TimeLimit(math.nan), "time limit must be positive, not nan"),
     (lambda: Average(math.nan), "must lie between 0 and 1"),
+    (lambda: MaxNorm("a"), "max_norm must be a number, not 'a'"),  # type: ignore[arg-type]
+    (lambda: TimeLimit("5"), "time limit must be a number, not '5'"),  # type: ignore[arg-type]
+    (lambda: Average(None), "average must be a number, not None"),  # type: ignore[arg-type]
+    (lambda: ReduceOnPlateau(factor="a"), "must be a number, not 'a'"),  # type: ignore[arg-type]
+    (lambda: KeepBest(3), "monitor must be the name of a recorded quantity, .* not 3"),  # type: ignore
+    (lambda: ReduceOnPlateau(None, mode="min"), "monitor must be the name"),  # type: ignore[arg-type]
 ]  # fmt: skip
 
 

@@ -252,3 +252,24 @@ def test_max_norm_leaves_vectors_alone() -> None:
     network, *_ = trained([MaxNorm(0.1)], Scale(), optimizer=SGD(1e-9))
     np.testing.assert_allclose(network.layers[0].s, 3.0, rtol=1e-6)  # type: ignore[attr-defined]
     np.testing.assert_allclose(np.linalg.norm(network.layers[1].W, axis=0), 0.1, rtol=1e-5)  # type: ignore[attr-defined]
+
+
+def test_max_norm_leaves_frozen_weights_alone() -> None:
+    frozen = Dense(6, weight_lr=0, init=np.full((4, 6), 5.0))
+    network, *_ = trained([MaxNorm(0.1)], frozen)
+    W = [layer.W for layer in network.layers]  # type: ignore[attr-defined]
+    assert (W[0] == 5).all()
+    assert np.linalg.norm(W[1], axis=0).max() < 0.1001
+
+
+def test_a_quantity_needs_an_epoch_to_be_added_to() -> None:
+    class Early(Callback):
+        def on_start(self, run: Run) -> None:
+            run.history.add("val_f1", 0.5)
+
+    with pytest.raises(InputError, match="no epoch is recorded yet that 'val_f1' could be added"):
+        trained([Early()])
+
+
+def test_infinite_time_is_no_limit() -> None:
+    assert not trained([TimeLimit(np.inf)])[2].stopped

@@ -275,6 +275,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:cut])
         with pytest.raises(InputError, match="damaged"):
             training.load(path)
+    for text in ("{}", "[]", "3", '{"network": "Network"}'):
+        np.savez(path, json=np.array(text), theta=np.zeros(3), state=np.zeros(0))
+        with pytest.raises(InputError, match="is no checkpoint of glassnet, or it is damaged"):
+            training.load(path)
     np.save(tmp_path / "array.npy", np.zeros(3))
     with pytest.raises(InputError, match="damaged"):
         training.load(tmp_path / "array.npy")

@@ -19,6 +19,7 @@ from glassnet.nn import (
     Activate,
     Adam,
     BatchNorm,
+    Custom,
     Dense,
     Dropout,
     Layer,
@@ -28,6 +29,7 @@ from glassnet.nn import (
     Squared,
 )
 from glassnet.train import (
+    L1,
     Average,
     Callback,
     Checkpoint,
@@ -363,6 +365,51 @@ def test_parameters_of_nested_layers_are_named_likewise() -> None:
     assert fit(network, train).diverged.startswith("layer 2 (Dense), step 0")
 
 
+def no_number(network: Network, weight: float) -> float:
+    return math.nan
+
+
+@pytest.mark.parametrize("callbacks", [[], [Callback()]])
+@pytest.mark.parametrize(
+    ("treat", "message"),
+    [
+        (L1(1e308), r"treatment L1\(strength=1e\+308\), step 0: it added inf to the loss"),
+        (no_number, "treatment no_number, step 0: it added nan to the loss"),
+    ],
+)
+def test_a_treatment_that_is_not_finite_is_named_before_the_update(
+    treat: Any, message: str, callbacks: list[Callback]
+) -> None:
+    network, train, _ = setup()
+    before = network.theta.copy()
+    history = fit(network, train, treatments=[L1(0.0), treat, L1(0.0)], callbacks=callbacks)
+    assert re.match(message, history.diverged)
+    assert history.stopped == history.diverged
+    assert np.array_equal(network.theta, before)
+    assert re.match(message, fit_lbfgs(network, train, treatments=[treat]).diverged)
+
+
+def root_of_the_error(Z: Any, y: Any) -> Any:
+    """Its derivative is not finite where there is no error."""
+    error = Z - y
+    return np.sqrt(np.abs(error)).sum(1), np.sign(error) * 0.5 / np.sqrt(np.abs(error))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "size"), [("adam", 20), ("adam", "full"), ("sgd", "full"), ("rmsprop", 20)]
+)
+def test_a_gradient_that_is_not_finite_is_named_and_not_the_update(optimizer: str, size: Any) -> None:
+    network = Network([Dense(3, "relu"), Dense(1, init="zeros")], 4, Custom(root_of_the_error))
+    train = Feed(network, X, np.zeros((60, 1)))
+    first = network.theta.copy()
+    history = fit(network, train, optimizer=optimizer, epochs=1, batch_size=size)
+    assert history.diverged.startswith("layer 2 (Dense), step 1: the gradient dW was not finite")
+    network.theta[:] = first
+    history = fit_lbfgs(network, train)
+    assert history.diverged.startswith("layer 2 (Dense), step 0: the gradient dW was not finite")
+    assert np.array_equal(network.theta, first)
+
+
 def test_divergence_in_the_very_last_step_is_seen() -> None:
     network, train, _ = setup(loss="squared")
     history = fit(network, train, optimizer=SGD(1e38), epochs=1, batch_size="full")
@@ -514,6 +561,12 @@ def test_lbfgs_finds_the_same_minimum_with_any_factors() -> None:
         (Dense(3), {"callbacks": [MaxNorm(1.0)]}, "MaxNorm cannot work with L-BFGS"),
         (Dense(3), {"callbacks": [ReduceOnPlateau()]}, "ReduceOnPlateau cannot work with L-BFGS"),
         (Dense(3), {"callbacks": [Checkpoint("run.npz")]}, "Checkpoint cannot work with L-BFGS.*KeepBest"),
+        (BatchNorm(), {}, r"BatchNorm\(.*cannot work with L-BFGS: its averages would come from trial steps"),
+        (Residual(Dense(4), BatchNorm()), {}, "BatchNorm.*cannot work with L-BFGS"),
+        (Dense(3), {"treatments": L1(0.1)}, "treatments is a list"),
+        (Dense(3), {"max_iter": "a"}, "L-BFGS needs max_iter of at least 1, not 'a'"),
+        (Dense(3), {"memory": None}, "L-BFGS needs memory of at least 1, not None"),
+        (Dense(3), {"tol": None}, "the tol of L-BFGS must be a number, not None"),
         (Dense(3), {"max_iter": 0}, "L-BFGS needs max_iter of at least 1, not 0"),
         (Dense(3), {"max_iter": -1}, "L-BFGS needs max_iter of at least 1, not -1"),
         (Dense(3), {"max_fun": 0}, "L-BFGS needs max_fun of at least 1, not 0"),

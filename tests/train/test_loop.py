@@ -490,3 +490,14 @@ def test_regression_with_several_outputs() -> None:
     network = net(loss=Squared())
     fit(network, Feed(network, X, targets), optimizer=Adam(0.05), epochs=200, batch_size="full")
     np.testing.assert_allclose(network.predict(X), targets, atol=0.01)
+
+
+def test_the_norm_to_clip_is_of_what_is_trained() -> None:
+    norms = []
+    for factor in (1.0, 0.0):
+        network = Network([Dense(6, weight_lr=factor, bias_lr=factor), Dense(3)], 4)
+        network.grad[:] = 3.0
+        ClipNorm(1.0)(network, 1.0)
+        norms.append([np.linalg.norm(layer.dW) for layer in network.layers])  # type: ignore[attr-defined]
+        assert np.linalg.norm(network.grad) == pytest.approx(1.0)
+    assert norms[1][0] == 0 < norms[0][1] < norms[1][1]

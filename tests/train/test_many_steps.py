@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
+import re
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -428,6 +429,26 @@ def test_what_is_not_finite_is_named_as_in_the_loop(at_once: list[int], lr: floa
     assert "step" in one.diverged
     assert len(one) == len(two) == 1
     assert at_once == [together.optimizer.t]
+
+
+@pytest.mark.parametrize("in_a_call", [3, 14])
+def test_a_penalty_that_is_not_finite_is_found_as_in_the_loop(
+    at_once: list[int], monkeypatch: pytest.MonkeyPatch, in_a_call: int
+) -> None:
+    """Its weights grow by 99 in a step: after ten or so, their squares are too large for float32."""
+    monkeypatch.setattr(many_steps, "_VALUES", in_a_call * 8 * I)
+    together, apart = Training(), Training()
+    for training in (together, apart):
+        training.network = _network(weight_lr=0.0)  # nor do the outputs grow too large
+        training.feed = Feed(training.network, X / np.float32(255), Y)
+    one = together.fit(SGD(0.1), treatments=[L2(1e3)])
+    two = apart.fit(SGD(0.1), Looking(), treatments=[L2(1e3)])
+    assert re.match(r"treatment L2\(.*\), step \d+: it added inf", one.diverged)
+    assert one.diverged == two.diverged
+    assert together.optimizer.t == apart.optimizer.t > 3
+    assert sum(at_once) == together.optimizer.t
+    np.testing.assert_array_equal(together.network.theta, apart.network.theta)
+    assert np.isfinite(together.network.theta).all()
 
 
 def test_steps_that_were_planned_and_not_done_change_nothing() -> None:

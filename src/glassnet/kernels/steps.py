@@ -35,7 +35,7 @@ def _steps(
     theta: Array, grad: Array, moments: Array, stretches: Array, numbers: Array, decayed: Array,
     strength: float, per_batch: bool, counts: bool, done: Array,
 ) -> tuple[float, int]:  # fmt: skip
-    """Steps with `size` rows each; the first one whose loss is not finite is not done, and ends them.
+    """Steps with `size` rows each; one whose loss or penalty is not finite is not done, and ends them.
 
     Parameters
     ----------
@@ -60,12 +60,12 @@ def _steps(
         x, codes, weight = X[start:stop], y[start:stop], weights[step]
         scale = 1.0 / (weight or math.inf)
         value = gradient_through(table, x, codes, w[start:stop] if len(w) > 1 else w, smoothing, scale, dZ)
-        if not math.isfinite(value):
-            break
         right = hits(outputs_of(table, x), codes) if counts else 0
         if strength > 0:
             for i, j in decayed:
                 value += l2(theta[i:j], grad[i:j], strength / (weight or 1.0) if per_batch else strength)
+        if not math.isfinite(value):
+            break
         for s in range(len(stretches)):
             i, j = stretches[s]
             update(theta[i:j], grad[i:j], moments, i, j, numbers[step, s])

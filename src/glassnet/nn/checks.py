@@ -13,7 +13,15 @@ from glassnet.nn.layers import Activate, Dense, Layer
 from glassnet.nn.losses import Loss, SoftmaxCrossEntropy
 from glassnet.nn.own_loss import check_loss
 
-__all__ = ["MATMUL_PRECISIONS", "check_batch", "check_end", "check_network", "check_precision", "check_width"]
+__all__ = [
+    "MATMUL_PRECISIONS",
+    "as_array",
+    "check_batch",
+    "check_end",
+    "check_network",
+    "check_precision",
+    "check_width",
+]
 
 Array = npt.NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -49,6 +57,14 @@ def check_network(layers: Sequence[Any], n_inputs: Any, dtype: npt.DTypeLike, se
     if kind not in (np.float32, np.float64):
         raise InputError(f"dtype must be float32 or float64, not {kind}")
     return int(n_inputs), int(seed)
+
+
+def as_array(name: str, values: Any) -> Array:
+    """What somebody gave for an array, as one; rows of different lengths are an InputError."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InputError(f"{name} must be an array, but its rows are of different lengths") from None
 
 
 def check_end(last: Layer, loss: Loss, n_outputs: int) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.kernels.room import aligned, spaced
-from glassnet.nn.checks import check_width
+from glassnet.nn.checks import as_array, check_width
 from glassnet.nn.layers import Dense
 
 if TYPE_CHECKING:
@@ -61,10 +61,14 @@ class Inputs:
         self.sparse = not isinstance(X, np.ndarray) and hasattr(X, "tocsr")
         if self.sparse and X.dtype == np.float16:  # SciPy cannot take rows of these
             X = X.astype(network.dtype)
-        self.X: Any = X.tocsr() if self.sparse else np.asarray(X)
+        self.X: Any = X.tocsr() if self.sparse else as_array("X", X)
         check_width(self.X.shape, network.n_inputs)
         if self.X.dtype.kind not in "fuibO":  # complex numbers would lose a part, text be read as numbers
             raise InputError(f"X must hold numbers, not {self.X.dtype}")
+        if scaling is not None and not (hasattr(scaling, "scale") and hasattr(scaling, "shift")):
+            raise InputError(
+                f"scaling must have a scale and a shift, as fit_scaling(X, 'unit') has, not {scaling!r}"
+            )
         plain = (np.ones(1), np.zeros(1)) if scaling is None else (scaling.scale, scaling.shift)
         self.scale, self.shift = (np.atleast_1d(np.asarray(part, network.dtype)) for part in plain)
         for part in (self.scale, self.shift):

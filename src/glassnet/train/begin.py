@@ -19,6 +19,7 @@ from glassnet.nn.schedules import Schedule
 from glassnet.train.feed import Feed
 from glassnet.train.history import History
 from glassnet.train.run import Run, has_state
+from glassnet.train.treatments import check_treatments
 
 __all__ = ["begin", "check_feeds", "pace_of", "settings_of", "steps_of"]
 
@@ -53,11 +54,22 @@ def settings_of(
     seed: int,
 ) -> dict[str, Any]:  # fmt: skip
     """What decides on the steps besides network and optimizer, in words and numbers that can be kept."""
+    check_treatments(treatments)
+    if not isinstance(shuffle, bool | np.bool_) and not callable(shuffle):
+        raise InputError(
+            f"shuffle must be True, False, or a function from row numbers to their order, not {shuffle!r}"
+        )
+    _check_whole("seed", seed, 0)
     return {
         "training rows": len(train), "rows per step": size, "drop_last": bool(drop_last),
         "shuffle": _told(shuffle), "seed": int(seed), "schedule": _told(schedule),
         "treatments": f"[{', '.join(map(_told, treatments))}]", "augmentation": _told(train.augment),
     }  # fmt: skip
+
+
+def _check_whole(name: str, number: Any, least: int) -> None:
+    if not isinstance(number, int | np.integer) or number < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, not {number!r}")
 
 
 def _told(thing: Any) -> str:
@@ -76,10 +88,11 @@ def begin(
     settings: dict[str, Any], callbacks: Sequence[Any], recorded: Sequence[str], resume: Run | None,
 ) -> Run:  # fmt: skip
     """A new run, or the one to resume if it is to go on as it began."""
+    if resume is not None and not isinstance(resume, Run):
+        raise InputError(f"resume must be a Run, as load_checkpoint gives one, not {resume!r}")
     asked = (resume.epochs if resume else EPOCHS) if epochs is None else epochs
-    for name, number in (("epochs", asked), ("validate_every", validate_every)):
-        if not isinstance(number, int | np.integer) or number < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, not {number!r}")
+    _check_whole("epochs", asked, 1)
+    _check_whole("validate_every", validate_every, 1)
     if resume is None:
         made = resolve_optimizer("adam" if optimizer is None else optimizer)
         run = Run(network, made, History(), asked)

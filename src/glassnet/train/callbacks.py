@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from glassnet.errors import InputError, did_you_mean
 from glassnet.nn.network import Network
+from glassnet.nn.numbers import checked
 from glassnet.progress import Progress
 from glassnet.train.directions import checked_sign, higher_is_better
 from glassnet.train.run import Callback, Run
@@ -162,9 +163,7 @@ class Average(Callback):
     """
 
     def __init__(self, decay: float = 0.999) -> None:
-        if not 0 < decay < 1:
-            raise InputError(f"the decay of the average must lie between 0 and 1, not {decay}")
-        self.decay, self.t = decay, 0
+        self.decay, self.t = checked("the decay of the average", decay, "lie between 0 and 1"), 0
         self.theta = self.statistics = np.empty(0)
 
     def on_start(self, run: Run) -> None:
@@ -216,8 +215,7 @@ class ReduceOnPlateau(Callback):
         self, monitor: str = "val_loss", factor: float = 0.2, patience: int = 5, min_delta: float = 1e-4,
         mode: Mode | None = None,
     ) -> None:  # fmt: skip
-        if not 0 < factor < 1:
-            raise InputError(f"the factor of a reduction must lie between 0 and 1, not {factor}")
+        checked("the factor of a reduction", factor, "lie between 0 and 1")
         _whole("patience", patience)
         _at_least(0.0, "min_delta", min_delta)
         self.monitor, self.factor, self.patience, self.min_delta = monitor, factor, patience, min_delta
@@ -253,17 +251,15 @@ class MaxNorm(Callback):
     """Shrink every unit's incoming weights to at most this norm after each step (Srebro et al. 2005).
 
     Touched are decayed parameters whose last axis is the units, such as W (I, O). One of a single axis, a
-    layer's own, holds no unit's incoming weights and is left alone.
+    layer's own, holds no unit's incoming weights and is left alone, as are frozen ones.
     """
 
     def __init__(self, limit: float) -> None:
-        if not limit > 0:
-            raise InputError(f"max_norm must be positive, not {limit}")
-        self.limit = limit
+        self.limit = checked("max_norm", limit, "be positive")
 
     def on_step(self, run: Run) -> None:
         for layer, parameter, _ in run.network.slots:
-            if parameter.decay and len(parameter.shape) > 1:
+            if parameter.decay and parameter.lr_factor and len(parameter.shape) > 1:
                 W: Array = getattr(layer, parameter.name)
                 W = W.reshape(-1, parameter.shape[-1])  # (I, O), a view
                 norms = np.sqrt(np.einsum("io,io->o", W, W))  # (O,)
@@ -274,9 +270,8 @@ class TimeLimit(Callback):
     """Stop after the epoch in which this many seconds have passed."""
 
     def __init__(self, seconds: float) -> None:
-        if not seconds > 0:
-            raise InputError(f"the time limit must be positive, not {seconds} seconds")
-        self.seconds = seconds
+        # infinity is no limit
+        self.seconds = seconds if seconds == math.inf else checked("the time limit", seconds, "be positive")
 
     def on_start(self, run: Run) -> None:
         self.end = time.monotonic() + self.seconds

@@ -21,6 +21,11 @@ from glassnet.train.run import Callback, Run, has_state
 
 __all__ = ["Checkpoint", "load_checkpoint", "save_checkpoint"]
 
+#: what a file has in any case, also one from an earlier version
+_NUMBERS = {
+    "network", "optimizer", "t", "epoch", "step", "factor", "lr_factor", "history", "diverged", "callbacks",
+}  # fmt: skip
+
 
 def save_checkpoint(run: Run, path: str | os.PathLike[str], callbacks: Sequence[Any] = ()) -> None:
     """Write the state of a run to a .npz file (arrays and JSON text, no pickles), atomically.
@@ -80,6 +85,8 @@ def load_checkpoint(
         with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
         numbers = json.loads(str(arrays.pop("json")))
+        if missing := (_NUMBERS - set(numbers)) | ({"theta", "state"} - set(arrays)):
+            raise KeyError(*sorted(missing))
     except FileNotFoundError:
         raise InputError(f"there is no checkpoint {path}") from None
     except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:

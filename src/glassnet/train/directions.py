@@ -70,5 +70,7 @@ def checked_sign(monitor: str, mode: str | None) -> float:
     """The factor that makes a quantity one that should fall; `mode` None follows its name."""
     if mode not in (None, "min", "max"):
         raise InputError(f"mode must be 'min', 'max' or None, which follows the name, not {mode!r}")
+    if not isinstance(monitor, str):
+        raise InputError(f"monitor must be the name of a recorded quantity, e.g. 'val_loss', not {monitor!r}")
     rises = higher_is_better(monitor) if mode is None else mode == "max"
     return -1.0 if rises else 1.0

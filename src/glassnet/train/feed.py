@@ -11,6 +11,7 @@ import numpy.typing as npt
 from glassnet import kernels
 from glassnet.data.augment import Mixed, changed_rows, first_rows
 from glassnet.errors import InputError
+from glassnet.nn.checks import as_array
 from glassnet.nn.inputs import AffineScaling, Inputs
 from glassnet.nn.losses import ONE
 from glassnet.nn.network import Network
@@ -48,9 +49,14 @@ class Feed(Inputs):
         scaling: AffineScaling | None = None, augment: Augment | None = None, rows: Array | None = None,
     ) -> None:  # fmt: skip
         super().__init__(network, X, scaling)
+        if augment is not None and not callable(augment):
+            raise InputError(
+                "augment must be a function of rows and a random generator that gives as many rows, "
+                f"not {augment!r}"
+            )
         self.augment = augment
         self.ready = not (self.scaled or self.sparse) and augment is None and self.X.dtype == network.dtype
-        y = np.asarray(y)
+        y = as_array("y", y)
         if y.ndim == 0 or len(y) != self.X.shape[0]:
             raise InputError(f"X has {self.X.shape[0]} rows but y has shape {y.shape}")
         self.rows = row_numbers(rows, len(y))
@@ -162,7 +168,10 @@ class Feed(Inputs):
 def _weights(sample_weight: Array | None, n: int) -> Array | None:
     if sample_weight is None:
         return None
-    w = np.asarray(sample_weight, dtype=float)
+    try:
+        w = np.asarray(sample_weight, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError("sample_weight must hold numbers, one weight for each row") from None
     if w.shape != (n,):
         raise InputError(f"sample_weight must have shape ({n},), one weight for each row, not {w.shape}")
     if not np.isfinite(w).all() or (w < 0).any():
@@ -172,11 +181,12 @@ def _weights(sample_weight: Array | None, n: int) -> Array | None:
 
 
 def row_numbers(rows: Array | None, n: int) -> Array:
-    numbers = np.arange(n) if rows is None else np.asarray(rows)
-    if not len(numbers):
+    numbers = np.arange(n) if rows is None else as_array("rows", rows)
+    if numbers.ndim and not len(numbers):
         raise InputError(f"there are no rows to train on: {'X' if rows is None else 'rows'} is empty")
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
-        raise InputError(f"rows must be row numbers, not {numbers.dtype} of shape {numbers.shape}")
+        given = f"{numbers.dtype} of shape {numbers.shape}" if numbers.ndim else repr(rows)
+        raise InputError(f"rows must be row numbers, not {given}: give an array such as np.arange(3)")
     low, high = int(numbers.min()), int(numbers.max())
     if low < 0 or high >= n:
         raise InputError(f"rows has numbers from {low} to {high}, but X has rows 0 to {n - 1}")

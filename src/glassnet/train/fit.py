@@ -31,7 +31,7 @@ from glassnet.train.many_steps import many_steps
 from glassnet.train.measure import checked_metrics, evaluate, measured
 from glassnet.train.run import Run, as_callbacks, told_of
 from glassnet.train.threads import threads_for
-from glassnet.train.treatments import Treatment
+from glassnet.train.treatments import Treatment, treated
 
 __all__ = ["fit"]
 
@@ -108,10 +108,12 @@ def fit(
             for rows in _batches(order[done:], size):
                 value, found = batch_gradient(network, train, rows, metrics, draw)
                 if not math.isfinite(value):
-                    run.stop(locate_not_finite(network, run.step), diverged=True)
+                    place = locate_not_finite(network, run.step, [*run.optimizer.state.values()])
+                else:
+                    value, place = treated(run, train, rows, treatments, value)
+                if place:
+                    run.stop(place, diverged=True)
                     break
-                for treat in treatments:
-                    value += treat(network, train.total_weight(rows) or 1.0)
                 run.factor = pace(run.step)
                 run.optimizer.step(run.factor)
                 run.step += 1
@@ -120,7 +122,8 @@ def fit(
                 for callback in listeners:
                     callback.on_step(run)
             if not run.history.diverged and not np.isfinite(network.theta).all():
-                run.stop(locate_not_finite(network, run.step), diverged=True)
+                gradients = [network.grad, *run.optimizer.state.values()]
+                run.stop(locate_not_finite(network, run.step, gradients), diverged=True)
             run.epoch = epoch + 1
             quantities = {"loss": loss / len(order)} | {
                 name: total / len(order) for name, total in zip(metrics, sums, strict=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from glassnet.errors import InputError
+
 __all__ = ["History"]
 
 
@@ -39,6 +41,8 @@ class History:
         >>> h["val_f1"]
         [0.5, nan]
         """
+        if not len(self):
+            raise InputError(f"no epoch is recorded yet that {name!r} could be added to: add it in on_epoch")
         self.values.setdefault(name, [float("nan")] * len(self))[-1] = float(value)
 
     def __repr__(self) -> str:

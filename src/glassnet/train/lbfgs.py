@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,11 @@ from glassnet.train.checkpoint import Checkpoint
 from glassnet.train.feed import Feed
 from glassnet.train.gradient import batch_gradient
 from glassnet.train.history import History
-from glassnet.train.locate import locate_not_finite
+from glassnet.train.locate import locate_gradient, locate_not_finite
 from glassnet.train.measure import checked_metrics, evaluate, measured
 from glassnet.train.run import Run, as_callbacks, told_of
 from glassnet.train.threads import threads_for
-from glassnet.train.treatments import ClipNorm, ClipValue, Treatment
+from glassnet.train.treatments import ClipNorm, ClipValue, Treatment, check_treatments, treated
 
 __all__ = ["fit_lbfgs"]
 
@@ -59,7 +60,7 @@ def fit_lbfgs(
     Raises
     ------
     InputError : clipping, a plateau's factor, max-norm, checkpoints, augmented rows, layers that draw random
-        numbers, or limits that leave nothing to do
+        numbers or keep averages (BatchNorm), or limits that leave nothing to do
     """
     from scipy.optimize import minimize
 
@@ -76,10 +77,15 @@ def fit_lbfgs(
     def value_and_gradient(tried: Array) -> tuple[float, Array]:
         network.theta[:] = root * tried
         value, _ = batch_gradient(network, train, train.rows)
-        for treat in treatments:
-            value += treat(network, train.total_weight(train.rows))
-        if not math.isfinite(value) and not run.history.diverged:  # SciPy goes on: the first place counts
-            run.stop(_without_rates(locate_not_finite(network, run.step)), diverged=True)
+        if not math.isfinite(value):
+            place = locate_not_finite(network, run.step)
+        else:
+            value, place = treated(run, train, train.rows, treatments, value)
+            bad = ~np.isfinite(network.grad)
+            if not place and bad.any():
+                place = locate_gradient(network, run.step, bad)
+        if place and not run.history.diverged:  # SciPy goes on: the first place counts
+            run.stop(_without_rates(place), diverged=True)
         return value, slope * network.grad
 
     def after_iteration(intermediate_result: Any) -> None:
@@ -138,8 +144,10 @@ def _without_rates(located: str) -> str:
 
 def _check_limits(max_iter: int, max_fun: int, tol: float, memory: int) -> None:
     for name, value in (("max_iter", max_iter), ("max_fun", max_fun), ("memory", memory)):
-        if not value >= 1:
+        if not isinstance(value, Real) or not value >= 1:
             raise InputError(f"L-BFGS needs {name} of at least 1, not {value!r}")
+    if not isinstance(tol, Real):
+        raise InputError(f"the tol of L-BFGS must be a number, not {tol!r}")
     if not tol >= 0:
         raise InputError(f"the tol of L-BFGS is a largest gradient, so it must not be negative: {tol!r}")
 
@@ -148,6 +156,7 @@ def _check(
     network: Network, train: Feed, treatments: Sequence[Treatment], callbacks: Sequence[Any]
 ) -> None:  # fmt: skip
     """Refuse what SciPy's line search would not see, or what would make the loss a matter of chance."""
+    check_treatments(treatments)
     for thing in (*treatments, *callbacks):
         if isinstance(thing, ClipNorm | ClipValue | MaxNorm | ReduceOnPlateau):
             raise InputError(
@@ -173,3 +182,8 @@ def _check(
         strength = getattr(layer, "rate", getattr(layer, "std", 1.0))
         if layer.draws and strength > 0:  # a dropout of 0 draws nothing
             raise InputError(f"L-BFGS needs one loss for the same weights, but {layer!r} draws at random")
+        if layer.couples_rows or layer.statistics():
+            raise InputError(
+                f"{layer!r} cannot work with L-BFGS: its averages would come from trial steps of the line "
+                "search, too. Take LayerNorm or RMSNorm, or train with fit"
+            )

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from glassnet.nn.layers import Layer
 from glassnet.nn.network import Network
 
-__all__ = ["locate_not_finite"]
+__all__ = ["locate_gradient", "locate_not_finite"]
 
+Array = npt.NDArray[Any]
 LARGE = 50.0  # outputs from which on a loss may overflow: exp(89) does in float32
 
 
-def locate_not_finite(network: Network, step: int) -> str:
+def locate_not_finite(network: Network, step: int, gradients: Sequence[Array] = ()) -> str:
     """Name the layer, the step and the operation behind a loss that is not finite.
 
     Looks at the network as the forward pass left it: parameters first (a too large step of the
     optimizer shows there), then each layer's output in order, then the network's, then the loss itself.
+
+    Parameters
+    ----------
+    gradients : vectors (P,) that show whether the updates had gradients that were finite: the latest
+        gradient, unless a forward pass came after the update, and the optimizer's moments
     """
     named = list(_named(network.layers))
     names, order = {id(layer): name for layer, name in named}, [id(layer) for layer, _ in named]
+    bad = ~np.isfinite(network.theta)
+    for gradient in gradients:
+        if (taken := bad & ~np.isfinite(gradient)).any():
+            return locate_gradient(network, step, taken)
     for layer, parameter, where in sorted(network.slots, key=lambda s: order.index(id(s.layer))):
-        if not np.isfinite(network.theta[where]).all():
+        if bad[where].any():
             return (
                 f"{names[id(layer)]}, step {step}: the optimizer's update made {parameter.name} not finite; "
                 "lower the learning rate, or clip the gradient"
@@ -34,6 +46,25 @@ def locate_not_finite(network: Network, step: int) -> str:
             if scratch in layer.scratch() and not np.isfinite(getattr(layer, scratch)).all():
                 return _of_the_forward_pass(name, step, scratch)
     return _of_the_loss(network, step, names[id(network.layers[-1])])
+
+
+def locate_gradient(network: Network, step: int, bad: Array) -> str:
+    """Name the gradient that is not finite, of several the first on the way back through the layers.
+
+    Parameters
+    ----------
+    bad : (P,) where it is not finite
+    """
+    name, parameter = next(
+        (name, parameter.name)
+        for layer, name in reversed(list(_named(network.layers)))
+        for owner, parameter, where in network.slots
+        if owner is layer and bad[where].any()
+    )
+    return (
+        f"{name}, step {step}: the gradient d{parameter} was not finite, though the loss was: look at the "
+        "derivatives of the loss and of the layers from here on; lower the learning rate if they are right"
+    )
 
 
 def _named(layers: Sequence[Layer], of: str = "") -> Iterator[tuple[Layer, str]]:

@@ -2,7 +2,7 @@
 
 The loop in `fit.py` says what a step is, and takes all steps that are not taken here: those of any other
 network, loss, optimizer or data, those that a callback wants to see one by one, and one whose loss is not
-finite.
+finite, with its penalty.
 """
 
 from __future__ import annotations

@@ -6,20 +6,67 @@ A treatment is called as treat(network, weight), changes `network.grad`, and ret
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from glassnet import kernels
+from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.numbers import checked
+from glassnet.train.feed import Feed
+from glassnet.train.run import Run
 
-__all__ = ["L1", "L2", "ClipNorm", "ClipValue", "Treatment"]
+__all__ = ["L1", "L2", "ClipNorm", "ClipValue", "Treatment", "check_treatments", "treated"]
+
+Array = npt.NDArray[Any]
 
 
 class Treatment(Protocol):
     def __call__(self, network: Network, weight: float) -> float: ...
+
+
+def check_treatments(treatments: Sequence[Any]) -> None:
+    """Refuse what is no list, or has something in it that cannot be called."""
+    if not isinstance(treatments, Sequence) or isinstance(treatments, str):
+        raise InputError(f"treatments is a list, also of one: treatments=[...], not {treatments!r}")
+    for i, treat in enumerate(treatments):
+        if isinstance(treat, type):
+            raise InputError(f"treatments[{i}] is the class {treat.__name__}: give an object of it")
+        if not callable(treat):
+            raise InputError(
+                f"treatments[{i}] is {treat!r}: give L2(1e-3), ClipNorm(1.0) or the like, or a function of "
+                "the network and the batch's weight that returns what it adds to the loss"
+            )
+
+
+def treated(
+    run: Run, train: Feed, rows: Array, treatments: Sequence[Treatment], value: float
+) -> tuple[float, str]:  # fmt: skip
+    """The loss of a batch with all that treatments add, and which of them made it not finite, if one did."""
+    for treat in treatments:
+        added = treat(run.network, train.total_weight(rows) or 1.0)
+        try:
+            value += float(added)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"the treatment {_name(treat)} must return what it adds to the loss, a number "
+                f"(0.0 for nothing), not {added!r}"
+            ) from None
+        if not math.isfinite(value):
+            return value, (
+                f"treatment {_name(treat)}, step {run.step}: it added {float(added):g} to the loss; make it "
+                "weaker, or the steps and the first weights smaller"
+            )
+    return value, ""
+
+
+def _name(treat: Treatment) -> str:
+    return getattr(treat, "__name__", "") or repr(treat)
 
 
 @dataclass(frozen=True)
@@ -63,7 +110,10 @@ class L1:
 
 @dataclass(frozen=True)
 class ClipNorm:
-    """Scales the whole gradient down to this Euclidean norm if it is longer (Pascanu et al. 2013)."""
+    """Scales the whole gradient down to this Euclidean norm if it is longer (Pascanu et al. 2013).
+
+    The whole is that of the parameters that are trained: that of frozen ones is set to zero.
+    """
 
     limit: float
 
@@ -72,6 +122,9 @@ class ClipNorm:
 
     def __call__(self, network: Network, weight: float) -> float:
         grad, unit = network.grad, 1.0
+        for where, _, lr_factor in network.segments:
+            if not lr_factor:
+                grad[where] = 0.0
         with np.errstate(over="ignore"):
             square = np.dot(grad, grad)
         if np.isinf(square) and np.isfinite(largest := float(max(grad.max(), -grad.min()))):
