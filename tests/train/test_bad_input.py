@@ -124,7 +124,7 @@ FEEDS: list[tuple[str, Callable[[], Any], str]] = [
     ("slice for rows", lambda: Feed(net(), X, Y, rows=slice(0, 3)),  # type: ignore[arg-type]
      r"not slice\(0, 3, None\)"),
     ("name of a scaling", lambda: Feed(net(), X, Y, scaling="unit"),  # type: ignore[arg-type]
-     r"scaling must have a scale and a shift, as fit_scaling\(X, 'unit'\) gives them, not 'unit'"),
+     r"scaling must have a scale and a shift, as fit_scaling\(X, 'unit'\) has, not 'unit'"),
     ("name of an augmenter", lambda: Feed(net(), X, Y, augment="flip"),  # type: ignore[arg-type]
      "augment must be a function of rows and a random generator .* not 'flip'"),
     ("class weights", lambda: Feed(net(SoftmaxCrossEntropy(class_weight=[1, 1, 2])), X, Y),
