@@ -168,10 +168,19 @@ def test_a_network_checks_a_loss_with_its_own_number_of_outputs(function: Any, n
 
 
 @pytest.mark.parametrize("function", [right_in_every_fifth, wrong_in_one_of_many])
-@pytest.mark.parametrize("n_outputs", [18, 20, 100])
+@pytest.mark.parametrize("n_outputs", [18, 20, 100, 1000])
 def test_no_output_is_left_out(function: Any, n_outputs: int) -> None:
     with pytest.raises(InputError, match="the gradient of the loss is wrong"):
         Custom(function, n_outputs=n_outputs)
+
+
+def absolute(Z: Array, y: Array) -> tuple[Array, Array]:
+    return np.abs(Z - y).sum(axis=1), np.sign(Z - y)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 20, 232, 345, 450, 1240, 2200])
+def test_a_right_loss_with_kinks_passes_whatever_its_outputs(n_outputs: int) -> None:
+    Custom(absolute, n_outputs=n_outputs)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +200,7 @@ def test_settings_of_an_own_loss_that_make_no_check(settings: dict[str, Any], me
 def test_what_looks_like_a_loss_is_answered_with_how_to_make_one() -> None:
     with pytest.raises(InputError, match=r"Squared is a class: the loss is made with brackets, Squared\(\)"):
         Network([Dense(1)], 4, Squared)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="is a function: Custom"):
+    with pytest.raises(InputError, match="is no loss: Custom"):
         Network([Dense(1)], 4, into_outputs)  # type: ignore[arg-type]
 
 

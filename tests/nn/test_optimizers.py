@@ -365,7 +365,7 @@ def test_bad_settings_are_refused() -> None:
         optimizer("adamm")
     with pytest.raises(InputError, match=r"momentum must be in \[0, 1\), not 1"):
         Momentum(momentum=1)
-    with pytest.raises(InputError, match="weight_decay must not be negative: -1"):
+    with pytest.raises(InputError, match="weight_decay must not be negative, not -1"):
         AdamW(weight_decay=-1)
     with pytest.raises(InputError, match="unknown setting of optimizer 'adam': 'epsi': did you mean 'eps'"):
         optimizer("adam", epsi=0.9)

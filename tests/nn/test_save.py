@@ -88,6 +88,16 @@ def test_a_network_comes_back_bit_for_bit(tmp_path: Path, network: Network, dtyp
     assert os.listdir(tmp_path) == ["net.safetensors"]
 
 
+def test_a_file_of_a_layer_without_bias_that_was_given_first_values_of_one(tmp_path: Path) -> None:
+    """An earlier version took both."""
+    first = Dense(2, bias=False)
+    first.bias_init = 2.0
+    network = Network([first], 3)
+    save_network(network, tmp_path / "net.safetensors")
+    loaded = load_network(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(loaded.theta, network.theta)
+
+
 def test_copies_and_pickles_are_the_same_and_small(network: Network) -> None:
     network.forward(np.zeros((10_000, 3), np.float32))  # large scratch memory
     pickled = pickle.dumps(network)

@@ -68,8 +68,8 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "said"),
     [
-        ("step", {"drops": -1}, "drops must be a whole number, 0 or more, not -1"),
-        ("step", {"drops": 1.5}, "drops must be a whole number, 0 or more, not 1.5"),
+        ("step", {"drops": -1}, "drops must be a whole number of at least 0, not -1"),
+        ("step", {"drops": 1.5}, "drops must be a whole number of at least 0, not 1.5"),
         ("one_cycle", {"peak": -1}, r"peak must be in \[0, 1\), not -1"),
         ("one_cycle", {"peak": 1.2}, r"peak must be in \[0, 1\), not 1.2"),
         ("cosine", {"warm": "0.1"}, "share of warm-up must be a number, not '0.1'"),

@@ -191,6 +191,7 @@ class Never(Callback):
         ({"treatments": "l2"}, "treatments is a list"),
         ({"treatments": ["l2"]}, r"treatments\[0\] is 'l2': give L2"),
         ({"treatments": [L2(0.1), ClipNorm]}, r"treatments\[1\] is the class ClipNorm: give an object"),
+        ({"metrics": ["loss"]}, "unknown metric 'loss'"),
         ({"shuffle": "yes"}, "shuffle must be True, False, or a function"),
         ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
         ({"seed": None}, "seed must be a whole number of at least 0, not None"),

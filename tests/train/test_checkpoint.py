@@ -504,3 +504,18 @@ def test_an_object_that_cannot_be_restored_has_no_state_to_keep(tmp_path: Path) 
     network = Network([Dense(2)], 4)
     fit(network, Feed(network, X, Y), epochs=2, callbacks=[Traffic(), Checkpoint(tmp_path / "run.npz")])
     assert load_checkpoint(tmp_path / "run.npz", network, Adam(), 3, callbacks=[Traffic()]).epoch == 2
+
+
+def test_a_file_without_a_moment_is_refused_before_anything_is_changed(tmp_path: Path) -> None:
+    first, second = Training(), Training(seed=99)
+    path = tmp_path / "run.npz"
+    with pytest.raises(Killed):
+        first.fit(Checkpoint(path), Dies(17))
+    with np.load(path) as file:
+        arrays = dict(file)
+    del arrays[next(name for name in arrays if name.startswith("moment "))]
+    np.savez(path, **arrays)
+    before = second.network.theta.copy()
+    with pytest.raises(InputError, match="is damaged: it lacks 'moment "):
+        second.load(path)
+    assert np.array_equal(second.network.theta, before)

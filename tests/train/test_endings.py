@@ -369,7 +369,6 @@ def no_number(network: Network, weight: float) -> float:
     return math.nan
 
 
-@pytest.mark.parametrize("callbacks", [[], [Callback()]])
 @pytest.mark.parametrize(
     ("treat", "message"),
     [
@@ -377,12 +376,10 @@ def no_number(network: Network, weight: float) -> float:
         (no_number, "treatment no_number, step 0: it added nan to the loss"),
     ],
 )
-def test_a_treatment_that_is_not_finite_is_named_before_the_update(
-    treat: Any, message: str, callbacks: list[Callback]
-) -> None:
+def test_a_treatment_that_is_not_finite_is_named_before_the_update(treat: Any, message: str) -> None:
     network, train, _ = setup()
     before = network.theta.copy()
-    history = fit(network, train, treatments=[L1(0.0), treat, L1(0.0)], callbacks=callbacks)
+    history = fit(network, train, treatments=[L1(0.0), treat, L1(0.0)])
     assert re.match(message, history.diverged)
     assert history.stopped == history.diverged
     assert np.array_equal(network.theta, before)
@@ -403,10 +400,14 @@ def test_a_gradient_that_is_not_finite_is_named_and_not_the_update(optimizer: st
     train = Feed(network, X, np.zeros((60, 1)))
     first = network.theta.copy()
     history = fit(network, train, optimizer=optimizer, epochs=1, batch_size=size)
-    assert history.diverged.startswith("layer 2 (Dense), step 1: the gradient dW was not finite")
+    assert history.diverged.startswith(
+        "layer 2 (Dense), step 0: the gradient dW, or its running mean, was not finite"
+    )
     network.theta[:] = first
     history = fit_lbfgs(network, train)
-    assert history.diverged.startswith("layer 2 (Dense), step 0: the gradient dW was not finite")
+    assert history.diverged.startswith(
+        "layer 2 (Dense), step 0: the gradient dW, or its running mean, was not finite"
+    )
     assert np.array_equal(network.theta, first)
 
 

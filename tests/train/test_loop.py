@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from glassnet.errors import InputError
 from glassnet.nn import (
     OPTIMIZERS,
     SGD,
@@ -308,6 +309,16 @@ def test_a_metric_of_ones_own_is_recorded_of_classes_and_of_values(monkeypatch: 
         expected = (network.logits(X) > 0).sum() / len(X)
         assert history["above_zero"] == pytest.approx([expected, expected])
         assert history["val_above_zero"] == pytest.approx([expected, expected])
+
+
+@pytest.mark.parametrize("name", ["loss", "lr", "val_loss"])
+def test_a_metric_of_ones_own_cannot_take_the_place_of_something_else(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setitem(METRICS, name, lambda Z, y: 0.0)
+    network = net(loss="squared", n_outputs=1)
+    with pytest.raises(InputError, match=f"a metric cannot be called '{name}'"):
+        fit(network, Feed(network, X, X[:, 0]), metrics=[name])
 
 
 def test_several_labels_at_once() -> None:

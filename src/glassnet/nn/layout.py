@@ -126,7 +126,7 @@ def draw(
     rngs = {id(layer): stream(seed, "init", i) for i, layer in enumerate(with_some)}
     for places, vector in ((slots, theta), (statistics, state)):
         for layer, p, where in places:
-            vector[where] = _first_values(layer, p, rngs[id(layer)], vector.dtype)
+            vector[where] = _drawn(layer, p, rngs[id(layer)], vector.dtype)
     for layer, p, where in slots:
         if not np.isfinite(theta[where]).all():
             raise InputError(f"the first values of {p.name} of {layer!r} must be finite in {theta.dtype}")
@@ -134,7 +134,7 @@ def draw(
         layer.rng = stream(seed, "dropout", i)
 
 
-def _first_values(layer: Layer, p: Parameter, rng: np.random.Generator, dtype: np.dtype[Any]) -> Array:
+def _drawn(layer: Layer, p: Parameter, rng: np.random.Generator, dtype: np.dtype[Any]) -> Array:
     """What a parameter begins with, one number or one for each: it may come from somebody's function."""
     given = p.start(rng)
     try:

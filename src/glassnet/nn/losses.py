@@ -361,5 +361,7 @@ def loss(spec: str | Loss, **settings: Any) -> Loss:
         return spec
     refuse_class("loss", spec, Loss)
     if callable(spec):
-        raise InputError(f"{spec!r} is a function: Custom(...) makes a loss of it, and says what it returns")
+        raise InputError(
+            f"{spec!r} is no loss: Custom(...) makes one of a function, and says what it must return"
+        )
     return entry("loss", LOSSES, spec, settings)(**settings)

@@ -6,8 +6,8 @@ theta shrinks by the factor 1 - lr * weight_decay, weights only, never biases or
 
 To add one: a class with `moments`, its name in `OPTIMIZERS`, and `update`; or, if its pass over theta is one
 of the kernels, the `kernel`'s name and the `numbers` that it takes. What changes from step to step must be
-one of the `moments`, or follow from the number of the step, `self.t`: a checkpoint keeps these and nothing
-else, and only these begin anew with the next fit. A counter of its own would simply go on counting.
+one of the `moments`, or follow from the number of the step, `self.t`: a checkpoint keeps these (and `lr`) and
+nothing else, and only these begin anew with the next fit. A counter of its own would simply go on counting.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ class Optimizer:
         number = isinstance(lr, int | float | np.integer | np.floating) and not isinstance(lr, bool)
         if not (number and 0 < lr < math.inf):
             raise InputError(f"the learning rate must be a positive number, not {lr!r}")
-        if checked("weight_decay", weight_decay) < 0:
-            raise InputError(f"weight_decay must not be negative: {weight_decay}")
-        self.lr, self.weight_decay = lr, weight_decay
+        self.lr, self.weight_decay = lr, checked("weight_decay", weight_decay, "not be negative")
         self.t = 0
 
     def start(self, network: Network) -> None:

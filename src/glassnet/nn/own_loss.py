@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy.typing as npt
 
 from glassnet.errors import InputError
 from glassnet.nn.losses import Loss, column
+from glassnet.nn.numbers import whole
 
 __all__ = ["Custom", "check_loss"]
 
 Array = npt.NDArray[Any]
 _ROWS, _MOST = 5, 24  # of a check; entries of Z that are moved one by one
-_H = 1e-5  # half the step
+_H = 1e-5  # half the step of one entry
+_TOGETHER = 1e-7  # and of all at once, so small that hardly ever one of them crosses a kink
 
 
 class Custom(Loss):
@@ -62,8 +65,7 @@ class Custom(Loss):
         ------
         InputError : says which entry is wrong, and for how many outputs
         """
-        if not isinstance(n_outputs, int | np.integer) or n_outputs < 1:
-            raise InputError(f"n_outputs must be a whole number of at least 1, not {n_outputs!r}")
+        whole("n_outputs", n_outputs)
         Z, y = np.random.default_rng(0).normal(size=(2, _ROWS, n_outputs))
         if self._example_y is not None:
             n_rows = min(_ROWS, self._example_y.size)
@@ -130,7 +132,7 @@ def check_loss(loss: Loss, n_outputs: int) -> None:
         dZ = np.full_like(Z, np.nan)
         try:
             y = loss.targets(made, n_outputs, Z.dtype)
-            given = Z.copy(), y.copy(), w.copy()
+            given = copy.deepcopy((Z, y, w))
             value = loss.gradient(*given, scale, dZ)
         except Exception:  # other targets may do
             continue
@@ -162,9 +164,12 @@ def _compare(
     """Compare G (B, K) with what the value of all rows does when some entries of Z are moved a little."""
     rng = np.random.default_rng(1)
 
-    def compare(step: Array, told: Array, where: str) -> None:
-        measured = (value(Z + _H * step, y, w) - value(Z - _H * step, y, w)) / (2 * _H)
-        if not abs(measured - told.sum()) <= 1e-4 * (1 + np.abs(told).sum()):
+    together = value(Z, y, w)
+
+    def compare(h: float, step: Array, told: Array, where: str) -> None:
+        measured = (value(Z + h * step, y, w) - value(Z - h * step, y, w)) / (2 * h)
+        rounding = 1e-15 * abs(together) / h
+        if not abs(measured - told.sum()) <= 1e-4 * (1 + np.linalg.norm(told)) + rounding:
             raise InputError(
                 f"the gradient of the loss is wrong: for {where} it gives {told.sum():.4g}, "
                 f"but the loss changes by {measured:.4g} (with {Z.shape[1]} outputs)"
@@ -174,21 +179,27 @@ def _compare(
         i, k = divmod(int(entry), Z.shape[1])
         step = np.zeros(Z.shape)
         step[i, k] = 1
-        compare(step, G[i, k], f"output {k} of row {i}")
-    step = rng.normal(size=Z.shape)
-    compare(step, G * step, "all outputs, moved at random,")
+        compare(_H, step, G[i, k], f"output {k} of row {i}")
+    for step in rng.normal(size=(2, *Z.shape)):  # one wrong output of thousands might be missed once
+        compare(_TOGETHER, step, G * step, "all outputs, moved at random,")
     alone = sum(w[i] * value(Z[i : i + 1], y[i : i + 1], np.ones(1)) for i in range(len(Z)))
-    together = value(Z, y, w)
     if not abs(alone - together) <= 1e-6 * (1 + abs(together)):
+        weighted, rule = (
+            ("", "") if (w == 1).all() else (" times its weight", "rows count by their weights w, and ")
+        )
         raise InputError(
-            f"the loss of {len(Z)} rows together, {together:.6g}, is not the sum of each row's times its "
-            f"weight, {alone:.6g}: rows count by their weights w, and a row's loss must not depend on other "
-            "rows, as batches are cut into pieces"
+            f"the loss of {len(Z)} rows together, {together:.6g}, is not the sum of each row's{weighted}, "
+            f"{alone:.6g}: {rule}a row's loss must not depend on other rows, as batches are cut into pieces"
         )
 
 
 def _compare_given(given: tuple[Array, ...], before: tuple[Array, ...]) -> None:
-    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(given, before, strict=True)):
+    numbers = [
+        pair
+        for pair in zip(given, before, strict=True)
+        if isinstance(pair[0], np.ndarray) and pair[0].dtype.kind in "fiub"
+    ]
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in numbers):
         raise InputError(
             "a loss must not change the arrays it is given: they are the network's outputs, and your own data"
         )

@@ -206,7 +206,10 @@ def _make_layer(described: Mapping[str, Any]) -> Layer:
     if described["type"] not in LAYERS:
         raise unknown_name("layer", described["type"], LAYERS)
     inside = [_make_layer(one) for one in described.get("layers", ())]
-    return LAYERS[described["type"]](*inside, **described["settings"])
+    settings = dict(described["settings"])
+    if settings.get("bias") is False:  # an earlier version took both, and never used it
+        settings.pop("bias_init", None)
+    return LAYERS[described["type"]](*inside, **settings)
 
 
 def _describe_loss(loss: Loss) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from glassnet.errors import InputError
-from glassnet.nn.numbers import checked
+from glassnet.nn.numbers import checked, whole
 from glassnet.nn.registry import entry, refuse_settings
 
 __all__ = ["SCHEDULES", "Schedule", "schedule", "warm_up"]
@@ -94,9 +94,6 @@ SCHEDULES: dict[str, Callable[..., float]] = {
     "coslog4": coslog4,
 }
 
-#: Settings that a schedule would work with outside these bounds, but not as it says.
-_BOUNDS = {"drops": "be a whole number, 0 or more", "peak": "be in [0, 1)"}
-
 
 def schedule(spec: str | Schedule, *, warm: float = 0.0, **settings: Any) -> Schedule:
     """The schedule of that name with its settings, or the function itself; `warm` puts a warm-up in front.
@@ -110,9 +107,10 @@ def schedule(spec: str | Schedule, *, warm: float = 0.0, **settings: Any) -> Sch
     if spec == "reduce_on_plateau":
         raise InputError(f"{spec!r} looks at more than progress: it is a callback, ReduceOnPlateau(...)")
     chosen = partial(entry("schedule", SCHEDULES, spec, settings), **settings)
-    for name in settings:
-        if name in _BOUNDS:
-            checked(name, settings[name], _BOUNDS[name])
+    if chosen.func is step:  # these would work beyond their bounds, but not as they say
+        whole("drops", settings.get("drops", 1), least=0)
+    elif chosen.func is one_cycle:
+        checked("peak", settings.get("peak", 0.5), "be in [0, 1)")
     try:  # a wrong setting is an error here, not in the middle of the training
         fine = all(0 <= chosen(p) < math.inf for p in (0.0, 0.5, 1.0))
     except (ArithmeticError, TypeError, ValueError):

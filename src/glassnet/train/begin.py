@@ -13,6 +13,7 @@ import numpy as np
 
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
+from glassnet.nn.numbers import whole
 from glassnet.nn.optimizers import Optimizer
 from glassnet.nn.optimizers import optimizer as resolve_optimizer
 from glassnet.nn.schedules import Schedule
@@ -59,17 +60,11 @@ def settings_of(
         raise InputError(
             f"shuffle must be True, False, or a function from row numbers to their order, not {shuffle!r}"
         )
-    _check_whole("seed", seed, 0)
     return {
         "training rows": len(train), "rows per step": size, "drop_last": bool(drop_last),
-        "shuffle": _told(shuffle), "seed": int(seed), "schedule": _told(schedule),
+        "shuffle": _told(shuffle), "seed": whole("seed", seed, least=0), "schedule": _told(schedule),
         "treatments": f"[{', '.join(map(_told, treatments))}]", "augmentation": _told(train.augment),
     }  # fmt: skip
-
-
-def _check_whole(name: str, number: Any, least: int) -> None:
-    if not isinstance(number, int | np.integer) or number < least:
-        raise InputError(f"{name} must be a whole number of at least {least}, not {number!r}")
 
 
 def _told(thing: Any) -> str:
@@ -91,8 +86,8 @@ def begin(
     if resume is not None and not isinstance(resume, Run):
         raise InputError(f"resume must be a Run, as load_checkpoint gives one, not {resume!r}")
     asked = (resume.epochs if resume else EPOCHS) if epochs is None else epochs
-    _check_whole("epochs", asked, 1)
-    _check_whole("validate_every", validate_every, 1)
+    whole("epochs", asked)
+    whole("validate_every", validate_every)
     if resume is None:
         made = resolve_optimizer("adam" if optimizer is None else optimizer)
         run = Run(network, made, History(), asked)

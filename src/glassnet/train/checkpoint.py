@@ -96,8 +96,11 @@ def load_checkpoint(
             raise InputError(f"the checkpoint {path} was made with {numbers[kind]}, not {_told(thing)}")
     callbacks = _with_state(callbacks)
     entries = _entries(path, numbers["callbacks"], arrays, callbacks)
+    try:
+        moments = {name: arrays[f"moment {name}"] for name in optimizer.moments}
+    except KeyError as error:
+        raise InputError(f"{path} is damaged: it lacks {error}") from None
     network.theta[:], network.state[:] = arrays["theta"], arrays["state"]
-    moments = {name: arrays[f"moment {name}"] for name in optimizer.moments}
     optimizer.lr = numbers.get("lr", optimizer.lr)  # callbacks may have changed it since the first step
     optimizer.restore(network, numbers["t"], moments)
     for callback, state in zip(callbacks, entries, strict=True):

@@ -182,7 +182,7 @@ def _check(
         strength = getattr(layer, "rate", getattr(layer, "std", 1.0))
         if layer.draws and strength > 0:  # a dropout of 0 draws nothing
             raise InputError(f"L-BFGS needs one loss for the same weights, but {layer!r} draws at random")
-        if layer.couples_rows or layer.statistics():
+        if layer.statistics():
             raise InputError(
                 f"{layer!r} cannot work with L-BFGS: its averages would come from trial steps of the line "
                 "search, too. Take LayerNorm or RMSNorm, or train with fit"

@@ -25,15 +25,15 @@ def locate_not_finite(network: Network, step: int, gradients: Sequence[Array] = 
 
     Parameters
     ----------
-    gradients : vectors (P,) that show whether the updates had gradients that were finite: the latest
-        gradient, unless a forward pass came after the update, and the optimizer's moments
+    gradients : vectors (P,) that show whether the latest update had a gradient that was finite: that
+        gradient, unless a forward pass came after the update, and the optimizer's moments (SGD has none)
     """
     named = list(_named(network.layers))
     names, order = {id(layer): name for layer, name in named}, [id(layer) for layer, _ in named]
     bad = ~np.isfinite(network.theta)
     for gradient in gradients:
         if (taken := bad & ~np.isfinite(gradient)).any():
-            return locate_gradient(network, step, taken)
+            return locate_gradient(network, step - 1, taken)
     for layer, parameter, where in sorted(network.slots, key=lambda s: order.index(id(s.layer))):
         if bad[where].any():
             return (
@@ -62,8 +62,9 @@ def locate_gradient(network: Network, step: int, bad: Array) -> str:
         if owner is layer and bad[where].any()
     )
     return (
-        f"{name}, step {step}: the gradient d{parameter} was not finite, though the loss was: look at the "
-        "derivatives of the loss and of the layers from here on; lower the learning rate if they are right"
+        f"{name}, step {step}: the gradient d{parameter}, or its running mean, was not finite, though the "
+        "loss was: look at the derivatives of the loss and of the layers from here on; lower the learning "
+        "rate if they are right"
     )
 
 

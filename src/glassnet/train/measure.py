@@ -60,6 +60,7 @@ METRICS: dict[str, Metric] = {
     "absolute_error": absolute_error,
 }
 _OF_VALUES = (squared_error, absolute_error)
+_RECORDED_ANYWAY = ("epoch", "loss", "lr", "seconds")
 
 
 def metric(name: str) -> Metric:
@@ -82,6 +83,8 @@ def checked_metrics(network: Network, names: Sequence[str] | None) -> tuple[str,
         return ("accuracy",) if network.loss.classifies else ()
     for name in names:
         known = metric(name)
+        if name in _RECORDED_ANYWAY or name.startswith("val_"):
+            raise InputError(f"a metric cannot be called {name!r}: a history has that of its own")
         if known in (_OF_VALUES if network.loss.classifies else (accuracy,)):
             raise InputError(f"the metric {name!r} does not fit the loss {network.loss!r}")
     return tuple(names)
