@@ -374,7 +374,8 @@ MADE: list[tuple[Callable[[], Any], str]] = [
     (lambda: TimeLimit("5"), "time limit must be a number, not '5'"),  # type: ignore[arg-type]
     (lambda: Average(None), "average must be a number, not None"),  # type: ignore[arg-type]
     (lambda: ReduceOnPlateau(factor="a"), "must be a number, not 'a'"),  # type: ignore[arg-type]
-    (lambda: KeepBest(3), "monitor must be the name of a recorded quantity, .* not 3"),  # type: ignore
+    (lambda: KeepBest(3),  # type: ignore[arg-type]
+     "monitor must be the name of a recorded quantity, .* not 3"),
     (lambda: ReduceOnPlateau(None, mode="min"), "monitor must be the name"),  # type: ignore[arg-type]
 ]  # fmt: skip
 

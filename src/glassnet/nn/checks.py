@@ -11,6 +11,7 @@ import numpy.typing as npt
 from glassnet.errors import InputError, unknown_name
 from glassnet.nn.layers import Activate, Dense, Layer
 from glassnet.nn.losses import Loss, SoftmaxCrossEntropy
+from glassnet.nn.numbers import whole
 from glassnet.nn.own_loss import check_loss
 
 __all__ = [
@@ -46,17 +47,14 @@ def check_network(layers: Sequence[Any], n_inputs: Any, dtype: npt.DTypeLike, se
             raise InputError(f"a network is made of layers such as Dense(10), not {layer!r}")
     if not layers:
         raise InputError("a network needs at least one layer")
-    if not isinstance(n_inputs, int | np.integer) or n_inputs < 1:
-        raise InputError(f"n_inputs must be a whole number of at least 1, not {n_inputs!r}")
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed must be a whole number of at least 0, not {seed!r}")
+    wholes = whole("n_inputs", n_inputs), whole("seed", seed, least=0)
     try:
         kind = np.dtype(dtype)
     except TypeError:
         raise unknown_name("dtype", dtype, DTYPES) from None
     if kind not in (np.float32, np.float64):
         raise InputError(f"dtype must be float32 or float64, not {kind}")
-    return int(n_inputs), int(seed)
+    return wholes
 
 
 def as_array(name: str, values: Any) -> Array:

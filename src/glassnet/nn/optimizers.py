@@ -68,8 +68,8 @@ class Optimizer:
         """Begin with this network: step count and moments at zero."""
         self.t = 0
         n = len(network.theta)
-        lines = n + -n % LINE  # so that each of them begins a cache line
-        moments = aligned((len(self.moments), lines), network.dtype, zeros=True)
+        length = n + -n % LINE  # so that each of them begins a cache line
+        moments = aligned((len(self.moments), length), network.dtype, zeros=True)
         self._vectors = network.theta, network.grad, moments
         self.state = dict(zip(self.moments, moments[:, :n], strict=True))
         self._bind(network)

@@ -90,7 +90,7 @@ class Custom(Loss):
             raise InputError(
                 f"the loss fails on outputs and targets of shape {Z.shape}: {type(error).__name__}: {error}"
             ) from error
-        _compare_given(given, (Z, y))
+        _refuse_changed(given, (Z, y))
         return found
 
     def gradient(self, Z: Array, y: Array, w: Array, scale: float, dZ: Array) -> float:
@@ -137,7 +137,7 @@ def check_loss(loss: Loss, n_outputs: int) -> None:
         except Exception:  # other targets may do
             continue
         if np.isfinite(value):
-            _compare_given(given, (Z, y, w))
+            _refuse_changed(given, (Z, y, w))
             _compare(value_of, dZ, Z, y, w)
             twice = float(loss.gradient(Z, y, w, 2 * scale, dZ))
             if not np.isclose(twice, 2 * value, rtol=1e-6, atol=1e-6):
@@ -162,9 +162,7 @@ def _compare(
     value: Callable[[Array, Array, Array], float], G: Array, Z: Array, y: Array, w: Array
 ) -> None:  # fmt: skip
     """Compare G (B, K) with what the value of all rows does when some entries of Z are moved a little."""
-    rng = np.random.default_rng(1)
-
-    together = value(Z, y, w)
+    rng, together = np.random.default_rng(1), value(Z, y, w)
 
     def compare(h: float, step: Array, told: Array, where: str) -> None:
         measured = (value(Z + h * step, y, w) - value(Z - h * step, y, w)) / (2 * h)
@@ -184,25 +182,22 @@ def _compare(
         compare(_TOGETHER, step, G * step, "all outputs, moved at random,")
     alone = sum(w[i] * value(Z[i : i + 1], y[i : i + 1], np.ones(1)) for i in range(len(Z)))
     if not abs(alone - together) <= 1e-6 * (1 + abs(together)):
-        weighted, rule = (
-            ("", "") if (w == 1).all() else (" times its weight", "rows count by their weights w, and ")
-        )
+        each, rule = "each row's", ""
+        if (w != 1).any():  # a function (Z, y) has no weights
+            each, rule = "each row's times its weight", "rows count by their weights w, and "
         raise InputError(
-            f"the loss of {len(Z)} rows together, {together:.6g}, is not the sum of each row's{weighted}, "
-            f"{alone:.6g}: {rule}a row's loss must not depend on other rows, as batches are cut into pieces"
+            f"the loss of {len(Z)} rows together, {together:.6g}, is not the sum of {each}, {alone:.6g}: "
+            f"{rule}a row's loss must not depend on other rows, as batches are cut into pieces"
         )
 
 
-def _compare_given(given: tuple[Array, ...], before: tuple[Array, ...]) -> None:
-    numbers = [
-        pair
-        for pair in zip(given, before, strict=True)
-        if isinstance(pair[0], np.ndarray) and pair[0].dtype.kind in "fiub"
-    ]
-    if not all(np.array_equal(a, b, equal_nan=True) for a, b in numbers):
-        raise InputError(
-            "a loss must not change the arrays it is given: they are the network's outputs, and your own data"
-        )
+def _refuse_changed(given: tuple[Array, ...], before: tuple[Array, ...]) -> None:
+    for a, b in zip(given, before, strict=True):  # somebody's targets may be no array of numbers
+        if isinstance(a, np.ndarray) and a.dtype.kind in "fiub" and not np.array_equal(a, b, equal_nan=True):
+            raise InputError(
+                "a loss must not change the arrays it is given: they are the network's outputs, "
+                "and your own data"
+            )
 
 
 def _numbers(example_y: Any) -> Array:

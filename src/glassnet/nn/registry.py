@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from glassnet.errors import InputError, unknown_name
 
-__all__ = ["call_text", "entry", "refuse_class", "refuse_settings"]
+__all__ = ["call_text", "entry", "in_words", "refuse_class", "refuse_settings"]
 
 T = TypeVar("T")
 
@@ -48,6 +50,17 @@ def call_text(thing: object, settings: Mapping[str, Any]) -> str:
         return value.__name__ if inspect.isroutine(value) else repr(value)
 
     return f"{type(thing).__name__}({', '.join(f'{k}={told(v)}' for k, v in settings.items())})"
+
+
+def in_words(thing: Any) -> str:
+    """A thing in words that are the same in every process."""
+    if isinstance(thing, partial):
+        named = (f"{name}={in_words(value)}" for name, value in thing.keywords.items())
+        settings = ", ".join([*map(in_words, thing.args), *named])
+        return f"{in_words(thing.func)}({settings})" if settings else in_words(thing.func)
+    if inspect.isroutine(thing):
+        return thing.__name__
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
 def refuse_class(kind: str, given: object, base: type) -> None:

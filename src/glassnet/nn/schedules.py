@@ -107,10 +107,10 @@ def schedule(spec: str | Schedule, *, warm: float = 0.0, **settings: Any) -> Sch
     if spec == "reduce_on_plateau":
         raise InputError(f"{spec!r} looks at more than progress: it is a callback, ReduceOnPlateau(...)")
     chosen = partial(entry("schedule", SCHEDULES, spec, settings), **settings)
-    if chosen.func is step:  # these would work beyond their bounds, but not as they say
-        whole("drops", settings.get("drops", 1), least=0)
-    elif chosen.func is one_cycle:
-        checked("peak", settings.get("peak", 0.5), "be in [0, 1)")
+    if chosen.func is step and "drops" in settings:  # beyond their bounds these do not what they say
+        whole("drops", settings["drops"], least=0)
+    if chosen.func is one_cycle and "peak" in settings:
+        checked("peak", settings["peak"], "be in [0, 1)")
     try:  # a wrong setting is an error here, not in the middle of the training
         fine = all(0 <= chosen(p) < math.inf for p in (0.0, 0.5, 1.0))
     except (ArithmeticError, TypeError, ValueError):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +13,7 @@ from glassnet.nn.network import Network
 from glassnet.nn.numbers import whole
 from glassnet.nn.optimizers import Optimizer
 from glassnet.nn.optimizers import optimizer as resolve_optimizer
+from glassnet.nn.registry import in_words
 from glassnet.nn.schedules import Schedule
 from glassnet.train.feed import Feed
 from glassnet.train.history import History
@@ -62,20 +60,9 @@ def settings_of(
         )
     return {
         "training rows": len(train), "rows per step": size, "drop_last": bool(drop_last),
-        "shuffle": _told(shuffle), "seed": whole("seed", seed, least=0), "schedule": _told(schedule),
-        "treatments": f"[{', '.join(map(_told, treatments))}]", "augmentation": _told(train.augment),
+        "shuffle": in_words(shuffle), "seed": whole("seed", seed, least=0), "schedule": in_words(schedule),
+        "treatments": f"[{', '.join(map(in_words, treatments))}]", "augmentation": in_words(train.augment),
     }  # fmt: skip
-
-
-def _told(thing: Any) -> str:
-    """A thing in words that are the same in every process."""
-    if isinstance(thing, partial):
-        named = (f"{name}={_told(value)}" for name, value in thing.keywords.items())
-        settings = ", ".join([*map(_told, thing.args), *named])
-        return f"{_told(thing.func)}({settings})" if settings else _told(thing.func)
-    if inspect.isroutine(thing):
-        return thing.__name__
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
 def begin(
@@ -149,7 +136,7 @@ def pace_of(run: Run, factor_at: Schedule, n_steps: int) -> Callable[[int], floa
             fine = False
         if not fine:
             raise InputError(
-                f"the schedule {_told(factor_at)} gives {factor!r} at progress {p:g}: "
+                f"the schedule {in_words(factor_at)} gives {factor!r} at progress {p:g}: "
                 "a factor on the learning rate must be a number of at least 0"
             )
         return float(factor) * run.lr_factor

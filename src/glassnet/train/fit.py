@@ -108,7 +108,7 @@ def fit(
             for rows in _batches(order[done:], size):
                 value, found = batch_gradient(network, train, rows, metrics, draw)
                 if not math.isfinite(value):
-                    place = locate_not_finite(network, run.step, [*run.optimizer.state.values()])
+                    place = locate_not_finite(network, run.step, list(run.optimizer.state.values()))
                 else:
                     value, place = treated(run, train, rows, treatments, value)
                 if place:

@@ -12,7 +12,7 @@ from glassnet.nn.network import Network
 from glassnet.nn.optimizers import Optimizer
 from glassnet.train.history import History
 
-__all__ = ["HOOKS", "Callback", "Run", "as_callbacks", "has_state", "told_of"]
+__all__ = ["HOOKS", "Callback", "Run", "as_callbacks", "check_objects", "has_state", "told_of"]
 
 HOOKS = ("on_start", "on_step", "on_epoch", "on_end")
 
@@ -80,6 +80,15 @@ class _Hooked(Callback):
                 setattr(self, hook, getattr(thing, hook))  # its own: an on_step wants to be called
 
 
+def check_objects(name: str, things: Any) -> None:
+    """Refuse what is no list, or has a class in it where an object of that belongs."""
+    if not isinstance(things, Sequence) or isinstance(things, str):
+        raise InputError(f"{name} is a list, also of one: {name}=[...], not {things!r}")
+    for i, thing in enumerate(things):
+        if isinstance(thing, type):
+            raise InputError(f"{name}[{i}] is the class {thing.__name__}: give an object of it, made with ()")
+
+
 def as_callbacks(things: Sequence[Any]) -> list[Callback]:
     """What a loop calls for these objects, those that come last behind all others.
 
@@ -94,15 +103,12 @@ def as_callbacks(things: Sequence[Any]) -> list[Callback]:
     ...
     glassnet.errors.InputError: callbacks[0] is 3, which has no on_start, on_step, on_epoch or on_end: ...
     """
-    if not isinstance(things, Sequence) or isinstance(things, str):
-        raise InputError(f"callbacks is a list, also of one: callbacks=[...], not {things!r}")
+    check_objects("callbacks", things)
     callbacks = [_as_callback(i, thing) for i, thing in enumerate(things)]
     return sorted(callbacks, key=lambda callback: callback.comes_last)
 
 
 def _as_callback(i: int, thing: Any) -> Callback:
-    if isinstance(thing, type):
-        raise InputError(f"callbacks[{i}] is the class {thing.__name__}: give an object of it, made with ()")
     if isinstance(thing, Callback):
         return thing
     if not any(callable(getattr(thing, hook, None)) for hook in HOOKS):

@@ -18,8 +18,9 @@ from glassnet import kernels
 from glassnet.errors import InputError
 from glassnet.nn.network import Network
 from glassnet.nn.numbers import checked
+from glassnet.nn.registry import in_words
 from glassnet.train.feed import Feed
-from glassnet.train.run import Run
+from glassnet.train.run import Run, check_objects
 
 __all__ = ["L1", "L2", "ClipNorm", "ClipValue", "Treatment", "check_treatments", "treated"]
 
@@ -32,11 +33,8 @@ class Treatment(Protocol):
 
 def check_treatments(treatments: Sequence[Any]) -> None:
     """Refuse what is no list, or has something in it that cannot be called."""
-    if not isinstance(treatments, Sequence) or isinstance(treatments, str):
-        raise InputError(f"treatments is a list, also of one: treatments=[...], not {treatments!r}")
+    check_objects("treatments", treatments)
     for i, treat in enumerate(treatments):
-        if isinstance(treat, type):
-            raise InputError(f"treatments[{i}] is the class {treat.__name__}: give an object of it")
         if not callable(treat):
             raise InputError(
                 f"treatments[{i}] is {treat!r}: give L2(1e-3), ClipNorm(1.0) or the like, or a function of "
@@ -54,19 +52,15 @@ def treated(
             value += float(added)
         except (TypeError, ValueError):
             raise InputError(
-                f"the treatment {_name(treat)} must return what it adds to the loss, a number "
+                f"the treatment {in_words(treat)} must return what it adds to the loss, a number "
                 f"(0.0 for nothing), not {added!r}"
             ) from None
         if not math.isfinite(value):
             return value, (
-                f"treatment {_name(treat)}, step {run.step}: it added {float(added):g} to the loss; make it "
-                "weaker, or the steps and the first weights smaller"
+                f"treatment {in_words(treat)}, step {run.step}: it added {float(added):g} to the loss; "
+                "make it weaker, or the steps and the first weights smaller"
             )
     return value, ""
-
-
-def _name(treat: Treatment) -> str:
-    return getattr(treat, "__name__", "") or repr(treat)
 
 
 @dataclass(frozen=True)
